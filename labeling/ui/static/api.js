@@ -1,0 +1,56 @@
+// The JSON API of the labeling server.
+
+/** An answer other than success. status is 0 when no answer came at all. */
+export class ApiError extends Error {
+  constructor(status, code, message, field) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+}
+
+const patience = 20_000; // ms until an answer that does not come counts as none
+
+async function call(method, path, body) {
+  const options = { method, headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patience) };
+  if (body !== undefined) {
+    options.headers["Content-Type"] = "application/json";
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  let text;
+  try {
+    response = await fetch(`/api${path}`, options);
+    text = await response.text();
+  } catch {
+    throw new ApiError(0, "unreachable", "The server does not answer. Check the connection.", "");
+  }
+  let value = null;
+  try {
+    value = text === "" ? null : JSON.parse(text);
+  } catch {
+    if (response.ok) throw new ApiError(response.status, "unreadable", "The server's answer could not be read.", "");
+  }
+  if (!response.ok) {
+    const error = value?.error ?? {};
+    throw new ApiError(response.status, error.code ?? "", error.message || `The server answered with status ${response.status}.`, error.field ?? "");
+  }
+  return value;
+}
+
+export const signIn = (name, password) => call("POST", "/session", { name, password });
+export const session = () => call("GET", "/session");
+export const signOut = () => call("DELETE", "/session");
+export const nextTask = () => call("POST", "/tasks/next", {});
+export const heartbeat = (id) => call("POST", `/tasks/${encodeURIComponent(id)}/heartbeat`, {});
+export const submitRanking = (id, ranking) => call("POST", `/tasks/${encodeURIComponent(id)}/ranking`, ranking);
+export const adminProgress = () => call("GET", "/admin/progress");
+export const adminAgreement = () => call("GET", "/admin/agreement");
+
+/** The address of the sign-in page that leads back to this one. */
+export function signInAddress(reason) {
+  const query = new URLSearchParams({ next: location.pathname });
+  if (reason) query.set("reason", reason);
+  return `/?${query}`;
+}

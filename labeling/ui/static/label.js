@@ -1,0 +1,226 @@
+// The labeling page: gets a task, lets the board rank it, keeps the draft and the lease, submits, goes on.
+
+import { ActiveTime } from "./activity.js";
+import { ApiError, heartbeat, nextTask, session, signInAddress, signOut, submitRanking } from "./api.js";
+import { Board } from "./board.js";
+import { announce, count } from "./dom.js";
+import { dropDraft, idempotencyKey, loadDraft, onForeignDraft, pruneDrafts, saveDraft } from "./draft.js";
+
+const beat = 30_000; // ms between heartbeats, far below the lease's length
+const abandoned = 15 * 60_000; // ms without input after which the lease may run out
+const lookAgain = 60_000; // ms between looks for new tasks when there are none
+
+const at = (id) => document.getElementById(id);
+const active = new ActiveTime();
+const board = new Board({ changed, submit });
+let labeler = "";
+let task = null;
+let key = "";
+let busy = false;
+let waiting = false; // there was nothing to rank at the last look
+
+async function start() {
+  pruneDrafts();
+  try {
+    const { labeler: who } = await session();
+    labeler = who.name;
+    at("who").textContent = who.name;
+    at("admin-link").hidden = who.role !== "admin";
+  } catch (failure) {
+    if (failure.status === 401) location.replace(signInAddress());
+    else showState("The page could not be loaded", failure.message, "Try again", () => location.reload());
+    return;
+  }
+  await next();
+}
+
+async function next() {
+  showTrouble("");
+  try {
+    const answer = await nextTask();
+    showProgress(answer.progress);
+    if (answer.task) open(answer.task);
+    else showAllDone(answer.progress);
+  } catch (failure) {
+    if (failure.status === 401) location.assign(signInAddress("expired"));
+    else showState("No task could be loaded", failure.message, "Try again", next);
+  }
+}
+
+function open(newTask) {
+  task = newTask;
+  waiting = false;
+  const draft = loadDraft(labeler, task.id);
+  key = draft?.key ?? idempotencyKey();
+  at("comment").value = draft?.comment ?? "";
+  active.start(draft?.activeMs ?? 0);
+  at("prompt-text").textContent = task.prompt;
+  at("key-letters").textContent = `–${task.completions.at(-1).slot}`;
+  at("key-places").textContent = `–${task.completions.length}`;
+  at("state").hidden = true;
+  at("task").hidden = at("bar").hidden = false;
+  board.locked = false;
+  board.open(task, draft?.places);
+  scrollTo(0, 0);
+  refresh();
+  board.focusFirst();
+  announce(draft && !board.ranking.empty ? "Your unfinished ranking is back." : `New task with ${count(task.completions.length, "completion")}. Prompt: ${task.prompt}`);
+}
+
+function changed() {
+  refresh();
+  keepDraft();
+}
+
+function keepDraft() {
+  if (task) saveDraft(labeler, task.id, { places: board.ranking.snapshot(), comment: at("comment").value, activeMs: active.milliseconds, key });
+}
+
+function refresh() {
+  const { size, complete } = board.ranking;
+  const placed = size - board.ranking.unplaced().length;
+  at("placed").textContent = complete ? "Ready to submit" : `${placed} of ${size} placed`;
+  at("submit").disabled = !complete || busy;
+  at("submit").textContent = busy ? "Saving…" : "Submit";
+  at("undo").disabled = board.history.length === 0 || busy;
+}
+
+async function submit() {
+  if (busy || !task) return;
+  if (!board.ranking.complete) {
+    const left = board.ranking.unplaced();
+    announce(`${count(left.length, "completion")} still to place: ${left.join(", ")}.`);
+    return;
+  }
+  setBusy(true);
+  showTrouble("");
+  keepDraft();
+  try {
+    const answer = await submitRanking(task.id, { ranks: board.ranking.ranks(), active_ms: active.milliseconds, comment: at("comment").value.trim(), idempotency_key: key });
+    dropDraft(labeler, task.id);
+    task = null;
+    showProgress(answer.progress);
+    await next();
+  } catch (failure) {
+    if (!(failure instanceof ApiError)) throw failure;
+    submitFailed(failure);
+  } finally {
+    setBusy(false);
+  }
+}
+
+function submitFailed(failure) {
+  if (failure.status === 401) {
+    location.assign(signInAddress("expired"));
+  } else if ([404, 409, 410].includes(failure.status)) {
+    showTrouble(failure.message, "Next task", () => {
+      dropDraft(labeler, task.id);
+      task = null;
+      next();
+    });
+  } else {
+    showTrouble(`Not saved yet: ${failure.message} Your ranking is kept here.`, "Try again", submit);
+  }
+}
+
+function setBusy(value) {
+  busy = value;
+  board.locked = value;
+  refresh();
+}
+
+async function keepLease() {
+  if (!task || busy || active.idle > abandoned) return;
+  try {
+    await heartbeat(task.id);
+  } catch (failure) {
+    if (failure.status === 401) showTrouble("Your session has ended. Your ranking is kept; sign in again to submit it.", "Sign in", () => location.assign(signInAddress("expired")));
+    // Anything else shows itself at the submission, which the server accepts late too.
+  }
+}
+
+function showProgress(progress) {
+  if (!progress) return;
+  const { done, remaining, today } = progress;
+  at("progress").hidden = false;
+  at("progress-text").textContent = `${done} done · ${remaining} to go · ${today} today`;
+  at("progress-fill").style.width = `${done + remaining === 0 ? 0 : (100 * done) / (done + remaining)}%`;
+}
+
+function showTrouble(text, action = "", act = null) {
+  const button = at("trouble-button");
+  at("trouble-text").textContent = text;
+  at("trouble").hidden = text === "";
+  button.hidden = action === "";
+  button.textContent = action;
+  button.onclick = act;
+}
+
+function showState(title, text, action, act) {
+  task = null;
+  waiting = false;
+  at("task").hidden = at("bar").hidden = true;
+  at("state").hidden = false;
+  at("state").classList.remove("done");
+  at("state-title").textContent = title;
+  at("state-text").textContent = text;
+  const button = at("state-button");
+  button.hidden = !action;
+  button.textContent = action;
+  button.onclick = act;
+}
+
+function showAllDone(progress) {
+  const text = progress.done === 0 ? "There are no tasks for you yet." : `You ranked ${count(progress.done, "task")}, ${progress.today} of them today. Thank you.`;
+  showState(progress.done === 0 ? "Nothing to rank" : "All done", `${text} This page looks for new tasks every minute.`, "Look now", next);
+  at("state").classList.toggle("done", progress.done > 0);
+  waiting = true;
+  announce(`${at("state-title").textContent}. ${text}`);
+}
+
+async function leave() {
+  keepDraft();
+  try {
+    await signOut();
+  } catch (failure) {
+    if (failure.status !== 401) {
+      showTrouble(failure.message);
+      return;
+    }
+  }
+  location.assign("/?reason=out");
+}
+
+function toggleHelp() {
+  const help = at("help");
+  if (help.open) help.close();
+  else help.showModal();
+}
+
+at("submit").addEventListener("click", submit);
+at("undo").addEventListener("click", () => board.undo());
+at("sign-out").addEventListener("click", leave);
+at("help-button").addEventListener("click", toggleHelp);
+at("help").addEventListener("click", (event) => event.target === at("help") && toggleHelp()); // a click beside the box
+at("comment").addEventListener("input", keepDraft);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || event.target.closest("input, textarea")) return;
+  event.preventDefault();
+  toggleHelp();
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) keepDraft();
+  else keepLease();
+});
+addEventListener("pagehide", keepDraft);
+addEventListener("pageshow", (event) => event.persisted && location.reload()); // back from the sign-in page
+onForeignDraft(() => ({ labeler, task: task?.id }), (draft) => {
+  if (!draft || busy) return;
+  board.adopt(draft.places);
+  key = draft.key;
+  if (document.activeElement !== at("comment")) at("comment").value = draft.comment ?? "";
+  refresh();
+});
+setInterval(keepLease, beat);
+setInterval(() => waiting && !busy && !document.hidden && next(), lookAgain);
+start();
