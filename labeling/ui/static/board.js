@@ -36,8 +36,10 @@ export class Board {
     this.rows = [];
     for (let place = 1; place <= this.ranking.size; place++) {
       const cards = element("ul", { class: "cards" });
-      const row = element("li", { class: "place", "data-place": place }, element("span", { class: "numeral", "aria-hidden": "true" }, String(place)), cards);
-      this.rows.push({ row, cards });
+      const numeral = element("span", { class: "numeral", "aria-hidden": "true" }, String(place));
+      const vacant = element("span", { class: "vacant" });
+      const row = element("li", { class: "place", "data-place": place }, numeral, vacant, cards);
+      this.rows.push({ row, vacant, cards });
     }
     this.pool.replaceChildren();
     this.list.replaceChildren(...this.rows.map(({ row }) => row));
@@ -93,9 +95,10 @@ export class Board {
     const active = document.activeElement;
     const arrange = () => {
       fill(this.pool, this.ranking.unplaced().map((slot) => this.cards.get(slot).item));
-      this.rows.forEach(({ row, cards }, i) => {
+      this.rows.forEach(({ row, vacant, cards }, i) => {
         const slots = this.ranking.at(i + 1);
         fill(cards, slots.map((slot) => this.cards.get(slot).item));
+        vacant.textContent = this.ranking.complete ? "Empty: only the order counts" : `Drag a card here, or choose ${i + 1} on it`;
         row.classList.toggle("filled", slots.length > 0);
         row.classList.toggle("tied", slots.length > 1);
       });

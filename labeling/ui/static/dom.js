@@ -56,7 +56,7 @@ export function glide(nodes, change) {
 
 /** "1 place", "3 places". */
 export function count(n, noun) {
-  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 }
 
 /** "A", "A and B", "A, B and C". */

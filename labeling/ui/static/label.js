@@ -8,6 +8,7 @@ import { dropDraft, idempotencyKey, loadDraft, onForeignDraft, pruneDrafts, save
 
 const beat = 30_000; // ms between heartbeats, far below the lease's length
 const abandoned = 15 * 60_000; // ms without input after which the lease may run out
+const longPrompt = 240; // characters above which a prompt is set in the size of the completions
 const lookAgain = 60_000; // ms between looks for new tasks when there are none
 
 const at = (id) => document.getElementById(id);
@@ -55,8 +56,9 @@ function open(newTask) {
   at("comment").value = draft?.comment ?? "";
   active.start(draft?.activeMs ?? 0);
   at("prompt-text").textContent = task.prompt;
-  at("key-letters").textContent = `–${task.completions.at(-1).slot}`;
-  at("key-places").textContent = `–${task.completions.length}`;
+  at("prompt-text").classList.toggle("long", task.prompt.length > longPrompt);
+  at("last-letter").textContent = task.completions.at(-1).slot;
+  at("last-place").textContent = task.completions.length;
   at("state").hidden = true;
   at("task").hidden = at("bar").hidden = false;
   board.locked = false;

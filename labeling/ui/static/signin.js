@@ -48,5 +48,6 @@ async function submit(event) {
 }
 
 form.addEventListener("submit", submit);
+button.disabled = false; // until here the browser itself would have sent the form
 showNotice();
 session().then(() => location.replace(destination()), () => {}); // not signed in: stay
