@@ -17,8 +17,6 @@ type gradients struct {
 	dln1, dln2      []float32 // (N, C)
 	dqkv            []float32 // (N, 3C)
 	datt            []float32 // (N, C)
-	dlogits         []float32 // (headBlock, V)
-	hidden          []float32 // (headBlock, C) hidden states of a block's rows
 	dvalues         []float32 // (N)
 	dlp, dent       []float32 // (M)
 	tasks           []func(w *scratch)
@@ -103,26 +101,32 @@ func (p *Pass) headBackward(d Outputs, dp *params) {
 		}
 	}
 	block := max(headBlockFloats/V/headRows, 2) * headRows
-	g.dlogits, g.hidden = grow(g.dlogits, min(block, M)*V), grow(g.hidden, min(block, M)*C)
+	if p.kept {
+		block = M
+	}
+	p.logits, p.hidden = grow(p.logits, min(block, M)*V), grow(p.hidden, min(block, M)*C)
 	for b0 := 0; b0 < M; b0 += block {
 		b1 := min(b0+block, M)
 		parallel((b1-b0+headRows-1)/headRows, func(worker, task int) {
 			w := &p.work[worker]
 			i0 := b0 + task*headRows
 			i1 := min(i0+headRows, b1)
-			logits := g.dlogits[(i0-b0)*V : (i1-b0)*V]
-			p.logits(w, logits, i0, i1)
-			copy(g.hidden[(i0-b0)*C:(i1-b0)*C], w.gathered)
+			logits, hidden := p.logits[(i0-b0)*V:(i1-b0)*V], p.hidden[(i0-b0)*C:(i1-b0)*C]
+			if !p.kept {
+				p.project(logits, hidden, i0, i1)
+			}
 			kernel.HeadBackward(logits, p.targets[i0:i1], g.dlp[i0:i1], g.dent[i0:i1], p.lse[i0:i1], p.ent[i0:i1], p.batch.scale(), V)
-			kernel.MatMul(w.gathered, C, logits, V, p.m.backward.head, nil, i1-i0, V, C)
+			w.hidden = grow(w.hidden, headRows*C)
+			kernel.MatMul(w.hidden, C, logits, V, p.m.backward.head, nil, i1-i0, V, C)
 			for i := i0; i < i1; i++ {
-				copy(g.dln1[p.rows[i]*C:(p.rows[i]+1)*C], w.gathered[(i-i0)*C:])
+				copy(g.dln1[p.rows[i]*C:(p.rows[i]+1)*C], w.hidden[(i-i0)*C:])
 			}
 		})
 		// logits = hidden * wte^T, so dwte (V, C) += dlogits^T * hidden
-		p.queueOuter(dp.wte, g.dlogits, V, g.hidden, C, b1-b0)
+		p.queueOuter(dp.wte, p.logits, V, p.hidden, C, b1-b0)
 		p.runQueue()
 	}
+	p.kept = false // the logits have become their gradients
 }
 
 // scoreBackward adds what values and scores contribute to the hidden states and to the score head.

@@ -52,9 +52,12 @@ type Pass struct {
 	ent    []float32 // (M)
 	out    Outputs
 
-	ready bool // reports whether the last call was a Forward that Backward can follow
-	grads gradients
-	work  []scratch // one a worker
+	ready  bool      // reports whether the last call was a Forward that Backward can follow
+	kept   bool      // reports whether logits and hidden hold the last Forward's, for all rows with a target
+	logits []float32 // (M, V) if M*V is at most keptFloats, else (headBlock, V) during Backward
+	hidden []float32 // (M, C) or (headBlock, C), their hidden states
+	grads  gradients
+	work   []scratch // one a worker
 }
 
 // chunk is a run of whole sequences that one worker takes at once.
@@ -64,7 +67,7 @@ type chunk struct{ s0, s1, r0, r1 int }
 type scratch struct {
 	attention []float32
 	logits    []float32
-	gathered  []float32
+	hidden    []float32
 	outer     []float32
 	layer     acts // for passes that keep nothing
 	x         []float32
@@ -105,7 +108,7 @@ func (p *Pass) Forward(b Batch) (Outputs, error) {
 		}
 		p.finish(k, x)
 	})
-	p.head()
+	p.head(len(p.rows)*m.Config.VocabSize <= keptFloats)
 	p.ready = true
 	return p.out, nil
 }
@@ -131,7 +134,7 @@ func (p *Pass) Evaluate(b Batch) (Outputs, error) {
 		}
 		p.finish(k, w.x)
 	})
-	p.head()
+	p.head(false)
 	return p.out, nil
 }
 
@@ -233,8 +236,12 @@ func (p *Pass) finish(k chunk, x []float32) {
 	}
 }
 
-// headRows is the number of rows whose logits one worker holds at a time.
+// headRows is the number of rows whose logits one worker computes at a time.
 const headRows = 24
+
+// keptFloats bounds the logits that a forward pass leaves for the backward pass. Larger batches
+// compute them again there, block by block, so that memory does not grow with rows times vocabulary.
+const keptFloats = 1 << 22
 
 // scale returns the factor of the logits.
 func (b Batch) scale() float32 {
@@ -244,29 +251,37 @@ func (b Batch) scale() float32 {
 	return 1 / b.Temperature
 }
 
-// head computes log-probs and entropies of the rows that have a target, a few rows at a time.
-func (p *Pass) head() {
-	M := len(p.rows)
+// head computes log-probs and entropies of the rows that have a target, a few rows at a time, and
+// keeps the logits if told to.
+func (p *Pass) head(keep bool) {
+	M, C, V := len(p.rows), p.m.Config.NEmbd, p.m.Config.VocabSize
 	p.lse, p.lp, p.ent = grow(p.lse, M), grow(p.lp, M), grow(p.ent, M)
-	V := p.m.Config.VocabSize
+	if p.kept = keep; keep {
+		p.logits, p.hidden = grow(p.logits, M*V), grow(p.hidden, M*C)
+	}
 	parallel((M+headRows-1)/headRows, func(worker, task int) {
 		i0, i1 := task*headRows, min((task+1)*headRows, M)
-		w := &p.work[worker]
-		w.logits = grow(w.logits, headRows*V)
-		p.logits(w, w.logits, i0, i1)
-		kernel.Head(p.lp[i0:i1], p.ent[i0:i1], p.lse[i0:i1], w.logits, p.targets[i0:i1], p.batch.scale(), V)
+		var logits, hidden []float32
+		if keep {
+			logits, hidden = p.logits[i0*V:i1*V], p.hidden[i0*C:i1*C]
+		} else {
+			w := &p.work[worker]
+			w.logits, w.hidden = grow(w.logits, headRows*V), grow(w.hidden, headRows*C)
+			logits, hidden = w.logits, w.hidden
+		}
+		p.project(logits, hidden, i0, i1)
+		kernel.Head(p.lp[i0:i1], p.ent[i0:i1], p.lse[i0:i1], logits, p.targets[i0:i1], p.batch.scale(), V)
 		for i := i0; i < i1; i++ {
 			p.out.Logprobs[p.rows[i]], p.out.Entropy[p.rows[i]] = p.lp[i], p.ent[i]
 		}
 	})
 }
 
-// logits computes the logits of target rows i0 to i1; w.gathered keeps their hidden states.
-func (p *Pass) logits(w *scratch, logits []float32, i0, i1 int) {
+// project gathers the hidden states of target rows i0 to i1 and computes their logits.
+func (p *Pass) project(logits, hidden []float32, i0, i1 int) {
 	C, V := p.m.Config.NEmbd, p.m.Config.VocabSize
-	w.gathered = grow(w.gathered, headRows*C)
 	for i := i0; i < i1; i++ {
-		copy(w.gathered[(i-i0)*C:(i-i0+1)*C], p.lnf[p.rows[i]*C:])
+		copy(hidden[(i-i0)*C:(i-i0+1)*C], p.lnf[p.rows[i]*C:])
 	}
-	kernel.MatMul(logits, V, w.gathered, C, p.m.forward.head, nil, i1-i0, C, V)
+	kernel.MatMul(logits, V, hidden, C, p.m.forward.head, nil, i1-i0, C, V)
 }
