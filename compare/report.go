@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"rlhf/internal/report"
 )
@@ -37,9 +38,9 @@ func (r Result) Verdict() report.Verdict {
 
 func pValue(p float64) string {
 	if p < 0.0001 {
-		return "p < 0.0001"
+		return "p\u00a0<\u00a00.0001"
 	}
-	return "p = " + report.Fixed(p, 4)
+	return "p\u00a0=\u00a0" + report.Fixed(p, 4)
 }
 
 // Facts returns the headline numbers: the win rate and what it cost.
@@ -55,9 +56,9 @@ func (r Result) Facts() []report.Fact {
 	}
 	return []report.Fact{
 		win,
-		{Label: "KL of after from before", Value: report.Fixed(r.KL, 2), Detail: "nats an answer"},
+		{Label: "KL of after from before", Value: report.Fixed(r.KL, 2), Detail: "± " + report.Fixed(r.KLStandardError, 2) + " nats an answer"},
 		{Label: "Perplexity, after", Value: report.Fixed(r.Perplexity.After, 1),
-			Detail: fmt.Sprintf("before %s; under %s", report.Fixed(r.Perplexity.Before, 1), r.Base)},
+			Detail: "before " + report.Fixed(r.Perplexity.Before, 1)},
 		{Label: "Distinct word pairs, after", Value: report.Fixed(r.Distinct2.After, 2), Detail: "before " + report.Fixed(r.Distinct2.Before, 2)},
 		{Label: "Answer length, after", Value: report.Fixed(r.Length.After, 1), Detail: fmt.Sprintf("before %s, in tokens", report.Fixed(r.Length.Before, 1))},
 	}
@@ -68,8 +69,8 @@ func (r Result) Section() report.Section {
 	j := r.Judge
 	return report.Section{
 		Title: "Before and after",
-		Text: "A win rate of one half means no difference. Divergence, perplexity and variety say what the preference cost: a model " +
-			"that found one pleasing phrase wins as well, but its variety falls.",
+		Text: fmt.Sprintf("Before is %s, after is %s. A win rate of one half means no difference. Divergence, perplexity and variety say "+
+			"what the preference cost: a model that found one pleasing phrase wins as well, but its variety falls.", r.Before, r.After),
 		Intervals: []report.Intervals{{
 			Title: "How often after is preferred", XLabel: "share of prompts, ties as half", Min: 0, Max: 1,
 			Reference: 0.5, ReferenceLabel: "no difference",
@@ -79,14 +80,13 @@ func (r Result) Section() report.Section {
 		Tables: []report.Table{{
 			Caption: "Before and after in numbers", Columns: []string{"", "before", "after"},
 			Rows: [][]string{
-				{"model", r.Before, r.After},
 				row("mean score of the judge", j.Score, 3),
 				row("perplexity under "+r.Base, r.Perplexity, 1),
 				row("distinct word pairs", r.Distinct2, 3),
 				row("tokens an answer", r.Length, 1),
 				{"ended with a stop token", report.Count(r.FinishReasons.Before["stop"]), report.Count(r.FinishReasons.After["stop"])},
 				{"cut at the limit", report.Count(r.FinishReasons.Before["length"]), report.Count(r.FinishReasons.After["length"])},
-				{"KL from before, nats an answer", "0", fmt.Sprintf("%s ± %s", report.Fixed(r.KL, 2), report.Fixed(r.KLStandardError, 2))},
+				{"KL from before, nats an answer", "0", report.Fixed(r.KL, 2)},
 			},
 		}},
 	}
@@ -129,11 +129,24 @@ func (r Result) SampleSection(shown int) report.Section {
 func (r Result) SettingsSection() report.Section {
 	c := r.Settings
 	return report.Section{Title: "Settings of the comparison", Tables: []report.Table{{
-		Columns: []string{"setting", "value"},
+		Caption: "As used", Columns: []string{"setting", "value"},
 		Rows: [][]string{
 			{"prompts", report.Count(r.Prompts)}, {"response_length", report.Count(c.ResponseLength)},
 			{"temperature", fmt.Sprint(c.Temperature)}, {"tie_margin", fmt.Sprint(c.TieMargin)}, {"seed", fmt.Sprint(c.Seed)},
 			{"judge", r.Judge.Name},
 		},
 	}}}
+}
+
+// WriteFiles writes compare.json and compare.html, with the first shown pairs of
+// answers, into a directory that exists. Each file appears whole or not at all.
+func (r Result) WriteFiles(dir string, shown int) error {
+	data, err := r.JSON()
+	if err != nil {
+		return fmt.Errorf("write compare.json: %w", err)
+	}
+	if err := report.WriteWhole(filepath.Join(dir, "compare.json"), data); err != nil {
+		return err
+	}
+	return report.WriteFile(filepath.Join(dir, "compare.html"), r.Page(shown))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func examplePage() report.Page {
 	return report.Page{
 		Title:   "A small GPT before and after learning from rankings",
 		Lead:    "Pretrained on 10,662 sentences, ranked by two simulated labelers, tuned with PPO: 3 minutes on two cores.",
-		Verdict: report.Verdict{Tone: report.Good, Text: "It got better: the judge prefers after to before in 78.2 % of 500 answers (95 % interval 74.4 % to 81.6 %; exact sign test p < 0.0001)."},
+		Verdict: report.Verdict{Tone: report.Good, Text: "It got better: the judge prefers after to before in 78.2\u00a0% of 500 answers (95\u00a0% interval 74.4\u00a0% to 81.6\u00a0%; exact sign test p\u00a0<\u00a00.0001)."},
 		Facts: []report.Fact{
 			{Label: "Win rate of after", Value: "78.2 %", Detail: "74.4 % to 81.6 %", Tone: report.Good},
 			{Label: "Reward-model accuracy", Value: "69.1 %", Detail: "held-out pairs"},
@@ -114,6 +115,31 @@ func TestExamplePage(t *testing.T) {
 		if strings.Contains(html, unwanted) {
 			t.Errorf("page holds %q", unwanted)
 		}
+	}
+}
+
+func TestWriteFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "report.html")
+	if err := report.WriteFile(path, examplePage()); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != render(t, examplePage()) {
+		t.Errorf("the file differs from the page (%v)", err)
+	}
+	bad := report.Page{Sections: []report.Section{{Charts: []report.Chart{{Series: []report.Series{{X: []float64{1}}}}}}}}
+	if err := report.WriteFile(path, bad); err == nil {
+		t.Error("a chart without y: got no error")
+	}
+	if again, _ := os.ReadFile(path); !bytes.Equal(again, got) {
+		t.Error("a refused page changed the file")
+	}
+	if err := report.WriteFile(filepath.Join(dir, "none", "report.html"), report.Page{}); err == nil || !strings.Contains(err.Error(), "report.html") {
+		t.Errorf("a missing directory: got %v", err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
+		t.Errorf("got %d entries in the directory, want the page alone", len(entries))
 	}
 }
 

@@ -80,7 +80,7 @@ func newPlot(s size, xLabel string) *plot.Plot {
 		a.LineStyle.Color = axisColour
 		a.LineStyle.Width = 1
 		a.Padding = 0
-		a.Tick.LineStyle.Width = 0
+		a.Tick.LineStyle = draw.LineStyle{Color: axisColour, Width: 1}
 		a.Tick.Length = 4
 		a.Tick.Label.Font = textFont(s.fontSize - 1)
 		a.Tick.Label.Color = inkColour
@@ -89,6 +89,7 @@ func newPlot(s size, xLabel string) *plot.Plot {
 		a.Label.Padding = 4
 	}
 	p.Y.LineStyle.Width = 0
+	p.Y.Tick.LineStyle.Color = gridColour
 	p.X.Label.Text = xLabel
 	p.X.Tick.Marker = ticks(s.ticks)
 	p.Y.Tick.Marker = ticks(5)
