@@ -113,6 +113,18 @@ func (c Chart) empty() bool {
 	return true
 }
 
+// wholeX reports whether every x is a whole number, as steps are.
+func (c Chart) wholeX() bool {
+	for _, s := range c.Series {
+		for _, x := range s.X {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // drawnPoints is the most points of a curve that are drawn one by one.
 const drawnPoints = 400
 

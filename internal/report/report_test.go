@@ -194,6 +194,32 @@ func TestTextInPicturesIsEscaped(t *testing.T) {
 	}
 }
 
+// Data without extent, of any size, and steps that are whole.
+func TestUnusualData(t *testing.T) {
+	series := func(x, y []float64) []report.Series { return []report.Series{{X: x, Y: y}} }
+	html := render(t, report.Page{Sections: []report.Section{{
+		Charts: []report.Chart{
+			{Title: "one point", Series: series([]float64{5}, []float64{3})},
+			{Title: "constant", Series: series([]float64{5, 6, 7}, []float64{0, 0, 0})},
+			{Title: "large", Series: series([]float64{0, 1e6}, []float64{1e7, 6e7})},
+			{Title: "small", Series: series([]float64{0, 1}, []float64{1e-8, -3e-8})},
+			{Title: "a path that stays", Path: true, Series: series([]float64{.1, .1}, []float64{2, 2})},
+			{Title: "an empty path", Path: true},
+		},
+		Intervals: []report.Intervals{{Title: "no rows"}, {Title: "no extent", Rows: []report.Interval{{Value: .3, Low: .3, High: .3}}}},
+	}}})
+	for _, want := range []string{">1\u2009000\u2009000<", ">60\u2009000\u2009000<", "−2e−08", "Nothing was measured."} {
+		if !strings.Contains(html, want) {
+			t.Errorf("page lacks %q", want)
+		}
+	}
+	for _, unwanted := range []string{">5.5<", "NaN", "Inf"} {
+		if strings.Contains(html, unwanted) {
+			t.Errorf("page holds %q", unwanted)
+		}
+	}
+}
+
 func TestRenderRefuses(t *testing.T) {
 	chart := func(s ...report.Series) report.Section {
 		return report.Section{Charts: []report.Chart{{Title: "c", Series: s}}}

@@ -91,8 +91,8 @@ func newPlot(s size, xLabel string) *plot.Plot {
 	p.Y.LineStyle.Width = 0
 	p.Y.Tick.LineStyle.Color = gridColour
 	p.X.Label.Text = xLabel
-	p.X.Tick.Marker = ticks(s.ticks)
-	p.Y.Tick.Marker = ticks(5)
+	p.X.Tick.Marker = ticks{n: s.ticks}
+	p.Y.Tick.Marker = ticks{n: 5}
 	return p
 }
 
@@ -100,20 +100,27 @@ func textFont(points float64) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: font.Length(points)}
 }
 
-// ticks puts about n marks at round numbers.
-type ticks int
+// ticks puts about n marks at round numbers, or at whole ones.
+type ticks struct {
+	n     int
+	whole bool
+}
 
 // Ticks implements plot.Ticker.
-func (n ticks) Ticks(low, high float64) []plot.Tick {
+func (t ticks) Ticks(low, high float64) []plot.Tick {
 	if !(high > low) {
 		return []plot.Tick{{Value: low, Label: Number(low)}}
 	}
+	n := t.n
 	step := math.Pow(10, math.Floor(math.Log10((high-low)/float64(n))))
 	for _, k := range []float64{2, 2.5, 2} { // 2, 5, 10 times the power of ten
 		if (high-low)/step <= float64(n)+0.5 {
 			break
 		}
 		step *= k
+	}
+	if t.whole {
+		step = max(step, 1)
 	}
 	decimals := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
 	var out []plot.Tick
@@ -175,6 +182,7 @@ func renderChart(c Chart) renderedChart {
 // plot draws the chart at a size.
 func (c Chart) plot(s size) *plot.Plot {
 	p := newPlot(s, c.XLabel)
+	p.X.Tick.Marker = ticks{n: s.ticks, whole: c.wholeX()}
 	p.Add(grid())
 	for i, series := range c.Series {
 		if len(series.X) == 0 {
