@@ -1,0 +1,161 @@
+// Package optim updates parameters from gradients: AdamW, gradient clipping and
+// learning-rate schedules, over the flat parameters of a gpt.Model. It knows no
+// loss and no loop. Every result is the same bits for any number of threads.
+package optim
+
+import (
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+
+	"rlhf/gpt"
+	"rlhf/internal/kernel"
+)
+
+// Config holds AdamW's constants (Loshchilov & Hutter, arXiv:1711.05101).
+type Config struct {
+	Beta1, Beta2 float64 // decay of the moments, each in [0, 1)
+	Eps          float64 // added to the root of the second moment
+	WeightDecay  float64 // decoupled, times the learning rate; only tensors with Decay
+}
+
+// AdamW is the optimizer's state for one model. It may not be used concurrently.
+type AdamW struct {
+	Config
+	M, V []float32 // (NumParams) first and second moments
+	Step int       // updates made so far
+
+	tensors []gpt.Tensor
+}
+
+// NewAdamW returns an optimizer with zero moments for parameters laid out as tensors.
+func NewAdamW(c Config, tensors []gpt.Tensor) *AdamW {
+	last := tensors[len(tensors)-1]
+	n := last.Offset + last.Size()
+	return &AdamW{Config: c, M: make([]float32, n), V: make([]float32, n), tensors: tensors}
+}
+
+// span is the number of elements one goroutine updates at once.
+const span = 1 << 15
+
+// Update makes one step of torch.optim.AdamW's formula with learning rate lr:
+// m and v are the moving means of g and g², θ := θ(1 − lr·wd) − lr·m̂/(√v̂ + ε).
+// The gradient counts gradScale times, as ClipScale gives it. The caller calls
+// the model's Changed afterwards.
+func (a *AdamW) Update(theta, dtheta []float32, lr, gradScale float64) {
+	a.Step++
+	t := float64(a.Step)
+	step := kernel.AdamWStep{
+		GradScale: float32(gradScale), Beta1: float32(a.Beta1), Beta2: float32(a.Beta2),
+		StepSize:   float32(lr / (1 - math.Pow(a.Beta1, t))),
+		RsqrtBias2: float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t))),
+		Eps:        float32(a.Eps),
+	}
+	type task struct {
+		from, to int
+		keep     float32
+	}
+	var tasks []task
+	for _, tensor := range a.tensors {
+		keep := float32(1)
+		if tensor.Decay {
+			keep = float32(1 - lr*a.WeightDecay)
+		}
+		end := tensor.Offset + tensor.Size()
+		for i := tensor.Offset; i < end; i += span {
+			tasks = append(tasks, task{i, min(i+span, end), keep})
+		}
+	}
+	forEach(len(tasks), func(k int) {
+		s, i, j := step, tasks[k].from, tasks[k].to
+		s.Keep = tasks[k].keep
+		kernel.AdamW(theta[i:j], a.M[i:j], a.V[i:j], dtheta[i:j], s)
+	})
+}
+
+// forEach calls f for 0 to n-1 on as many goroutines as there are processors.
+func forEach(n int, f func(k int)) {
+	w := min(runtime.GOMAXPROCS(0), n)
+	var wg sync.WaitGroup
+	for worker := range w {
+		wg.Go(func() {
+			for k := worker; k < n; k += w {
+				f(k)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// GradNorm returns the Euclidean norm of all gradients together.
+func GradNorm(dtheta []float32) float64 {
+	sums := make([]float64, (len(dtheta)+span-1)/span)
+	forEach(len(sums), func(k int) {
+		sums[k] = kernel.SumSquares(dtheta[k*span : min((k+1)*span, len(dtheta))])
+	})
+	total := 0.0
+	for _, s := range sums {
+		total += s
+	}
+	return math.Sqrt(total)
+}
+
+// ClipScale returns the factor that brings gradients of a norm down to max, as
+// torch.nn.utils.clip_grad_norm_: max/(norm+1e-6) if that is below 1, else 1.
+// A max of 0 does not clip.
+func ClipScale(norm, max float64) float64 {
+	if max <= 0 {
+		return 1
+	}
+	return math.Min(1, max/(norm+1e-6))
+}
+
+// CheckFinite returns an error if the loss or the gradient norm is NaN or
+// infinite. It names stage, step and, for a gradient, the first bad parameter.
+func CheckFinite(stage string, step int, loss, norm float64, tensors []gpt.Tensor, dtheta []float32) error {
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		return fmt.Errorf("%s: step %d: loss is %v", stage, step, loss)
+	}
+	if !math.IsNaN(norm) && !math.IsInf(norm, 0) {
+		return nil
+	}
+	for _, t := range tensors {
+		for _, g := range dtheta[t.Offset : t.Offset+t.Size()] {
+			if g != g || math.IsInf(float64(g), 0) {
+				return fmt.Errorf("%s: step %d: gradient of %s is %v", stage, step, t.Name, g)
+			}
+		}
+	}
+	return fmt.Errorf("%s: step %d: gradient norm is %v", stage, step, norm)
+}
+
+// Schedules lists the names a Schedule may have.
+var Schedules = []string{"constant", "linear", "cosine"}
+
+// Schedule gives the learning rate of each step.
+type Schedule struct {
+	Name   string  // one of Schedules; linear and cosine fall to Floor times Peak at step Total
+	Peak   float64 // reached after the warm-up
+	Floor  float64 // share of Peak at the end, 0 to 1
+	Warmup int     // steps of linear rise: step 0 has Peak/Warmup
+	Total  int     // steps of the run
+}
+
+// LR returns the learning rate of a step, counted from 0.
+func (s Schedule) LR(step int) float64 {
+	if step < s.Warmup {
+		return s.Peak * float64(step+1) / float64(s.Warmup)
+	}
+	done := 1.0
+	if s.Total > s.Warmup {
+		done = math.Min(1, float64(step-s.Warmup)/float64(s.Total-s.Warmup))
+	}
+	switch s.Name {
+	case "linear":
+		return s.Peak * (s.Floor + (1-s.Floor)*(1-done))
+	case "cosine":
+		return s.Peak * (s.Floor + (1-s.Floor)*0.5*(1+math.Cos(math.Pi*done)))
+	}
+	return s.Peak
+}
