@@ -166,8 +166,7 @@ func (c Chart) table() Table {
 	}
 	slices.Sort(xs)
 	xs = slices.Compact(xs)
-	kept := t.thin(len(xs))
-	for _, i := range kept {
+	for _, i := range t.thin(len(xs), c.sparse(xs)) {
 		row := []string{Number(xs[i])}
 		for _, s := range c.Series {
 			cell := ""
@@ -187,25 +186,46 @@ func (c Chart) pathTable(t Table) Table {
 		return t
 	}
 	s := c.Series[0]
-	for _, i := range t.thin(len(s.X)) {
+	for _, i := range t.thin(len(s.X), nil) {
 		t.Rows = append(t.Rows, []string{Count(i + 1), Number(s.X[i]), Number(s.Y[i])})
 	}
 	return t
 }
 
-// thin returns the indices of at most tableRows of n rows, the first and the last
-// among them, and says in the caption if some are left out.
-func (t *Table) thin(n int) []int {
-	if n > tableRows {
-		t.Caption += fmt.Sprintf(" (%d of %d points, evenly spread)", tableRows, n)
-	}
-	var kept []int
-	for k := range min(n, tableRows) {
-		i := k
-		if n > tableRows {
-			i = k * (n - 1) / (tableRows - 1)
+// sparse returns the indices in xs of the points of curves that are short enough
+// to stand in the table whole, as those of an evaluation every so many steps.
+func (c Chart) sparse(xs []float64) []int {
+	var out []int
+	for _, s := range c.Series {
+		if len(s.X) <= tableRows/2 {
+			for _, x := range s.X {
+				i, _ := slices.BinarySearch(xs, x)
+				out = append(out, i)
+			}
 		}
-		kept = append(kept, i)
+	}
+	return out
+}
+
+// thin returns the indices of about tableRows of n rows, evenly spread, with the
+// first, the last and those that must stay, and says in the caption if some are
+// left out.
+func (t *Table) thin(n int, stay []int) []int {
+	var kept []int
+	if n <= tableRows {
+		for i := range n {
+			kept = append(kept, i)
+		}
+		return kept
+	}
+	for k := range tableRows {
+		kept = append(kept, k*(n-1)/(tableRows-1))
+	}
+	kept = append(kept, stay...)
+	slices.Sort(kept)
+	kept = slices.Compact(kept)
+	if len(kept) < n {
+		t.Caption += fmt.Sprintf(" (%d of %d points)", len(kept), n)
 	}
 	return kept
 }

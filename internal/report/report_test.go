@@ -205,10 +205,12 @@ func TestUnusualData(t *testing.T) {
 			{Title: "small", Series: series([]float64{0, 1}, []float64{1e-8, -3e-8})},
 			{Title: "a path that stays", Path: true, Series: series([]float64{.1, .1}, []float64{2, 2})},
 			{Title: "an empty path", Path: true},
+			{Title: "sparse beside dense", Series: []report.Series{wave("train", 90, 2, 1, 0), {Name: "evaluation", X: []float64{370, 371}, Y: []float64{7, 6}}}},
 		},
 		Intervals: []report.Intervals{{Title: "no rows"}, {Title: "no extent", Rows: []report.Interval{{Value: .3, Low: .3, High: .3}}}},
 	}}})
-	for _, want := range []string{">1\u2009000\u2009000<", ">60\u2009000\u2009000<", "−2e−08", "Nothing was measured."} {
+	for _, want := range []string{">1\u2009000\u2009000<", ">60\u2009000\u2009000<", "−2e−08", "Nothing was measured.",
+		`<th scope="row" class="number">371</th><td class="number"></td><td class="number">6</td>`} {
 		if !strings.Contains(html, want) {
 			t.Errorf("page lacks %q", want)
 		}
