@@ -1,0 +1,245 @@
+package checkpoint_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rlhf/gpt"
+	"rlhf/internal/checkpoint"
+	"rlhf/internal/optim"
+)
+
+type state struct {
+	Step int     `json:"step"`
+	KL   float64 `json:"kl_coef"`
+}
+
+// example returns a checkpoint of two models whose numbers depend on seed.
+func example(t testing.TB, seed uint64) (checkpoint.Checkpoint, *state) {
+	t.Helper()
+	s := &state{Step: int(seed), KL: .1 * float64(seed)}
+	c := checkpoint.Checkpoint{Models: map[string]*gpt.Model{}, Optimizers: map[string]*optim.AdamW{}, State: s,
+		Tokenizer: checkpoint.Tokenizer{Files: map[string][]byte{"vocab.json": []byte("{}")}}}
+	for name, labels := range map[string]int{"": 0, "value": 1} {
+		m, err := gpt.New(gpt.Config{VocabSize: 11, NPositions: 8, NEmbd: 8, NLayer: 1, NHead: 2, NLabels: labels, LayerNormEpsilon: 1e-5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Init(seed)
+		o := optim.NewAdamW(optim.Config{Beta1: .9, Beta2: .95, Eps: 1e-8}, m.Config.Tensors())
+		for range seed {
+			o.Update(m.Theta, m.Theta, 1e-3, 1)
+		}
+		m.Changed()
+		c.Models[name], c.Optimizers[name] = m, o
+	}
+	return c, s
+}
+
+func TestSaveRestore(t *testing.T) {
+	dir := checkpoint.StepDir(t.TempDir(), 3)
+	saved, want := example(t, 3)
+	for range 2 { // the second time replaces the first
+		if err := checkpoint.Save(dir, saved); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, s := example(t, 0)
+	if err := checkpoint.Restore(dir, got); err != nil {
+		t.Fatal(err)
+	}
+	if *s != *want {
+		t.Errorf("state %+v, want %+v", *s, *want)
+	}
+	for name := range saved.Models {
+		a, b := got.Models[name], saved.Models[name]
+		if !slices.Equal(a.Theta, b.Theta) {
+			t.Errorf("model %q differs", name)
+		}
+		o, p := got.Optimizers[name], saved.Optimizers[name]
+		if !slices.Equal(o.M, p.M) || !slices.Equal(o.V, p.V) || o.Step != p.Step {
+			t.Errorf("optimizer %q differs", name)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "vocab.json")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDamageIsRefused(t *testing.T) {
+	tests := []struct {
+		name, file string
+		change     func([]byte) []byte
+		want       string
+	}{
+		{"one bit", "model.safetensors", func(b []byte) []byte { b[len(b)-1] ^= 1; return b }, "model.safetensors: damaged"},
+		{"cut off", "value/optimizer.safetensors", func(b []byte) []byte { return b[:len(b)-1] }, "value/optimizer.safetensors: "},
+		{"state", "state.json", func(b []byte) []byte { return []byte("{}") }, "state.json: 2 bytes"},
+		{"manifest", "manifest.json", func(b []byte) []byte { return b[:20] }, "manifest.json: unexpected end"},
+		{"gone", "config.json", nil, "config.json: no such file"},
+		{"no manifest", "manifest.json", nil, "manifest.json: no such file"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := checkpoint.StepDir(t.TempDir(), 1)
+			saved, _ := example(t, 1)
+			if err := checkpoint.Save(dir, saved); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, test.file)
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.change == nil {
+				err = os.Remove(path)
+			} else {
+				err = os.WriteFile(path, test.change(raw), 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, s := example(t, 2)
+			before := slices.Clone(got.Models[""].Theta)
+			err = checkpoint.Restore(dir, got)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			if !slices.Equal(got.Models[""].Theta, before) || s.Step != 2 {
+				t.Error("a refused checkpoint changed something")
+			}
+		})
+	}
+}
+
+func TestOtherShapeIsRefused(t *testing.T) {
+	dir := checkpoint.StepDir(t.TempDir(), 1)
+	saved, _ := example(t, 1)
+	if err := checkpoint.Save(dir, saved); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := example(t, 1)
+	c := other.Models[""].Config
+	c.NPositions++
+	m, err := gpt.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Models[""] = m
+	if err := checkpoint.Restore(dir, other); err == nil || !strings.Contains(err.Error(), `model "" has the shape`) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLatestAndPrune(t *testing.T) {
+	dir := t.TempDir()
+	if _, _, err := checkpoint.Latest(dir); !errors.Is(err, checkpoint.ErrNone) {
+		t.Errorf("empty: %v", err)
+	}
+	for _, name := range []string{"step-00000002", "step-00000010", "step-00000009", "step-00000011.partial", "other"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if step, path, err := checkpoint.Latest(dir); step != 10 || path != checkpoint.StepDir(dir, 10) || err != nil {
+		t.Errorf("got %d, %s, %v", step, path, err)
+	}
+	if err := checkpoint.Prune(dir, 2); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	if want := []string{"other", "step-00000009", "step-00000010"}; !reflect.DeepEqual(names, want) {
+		t.Errorf("left %v, want %v", names, want)
+	}
+}
+
+func TestRunsDoNotOverwrite(t *testing.T) {
+	c, _ := example(t, 1)
+	r := checkpoint.Run{Dir: t.TempDir()}
+	_, out, err := r.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(out.Write(1, map[string]float64{"a": 1}), r.Save(1, 0, c), out.Write(2, map[string]float64{"a": 2}), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "holds a run already") {
+		t.Errorf("got %v", err)
+	}
+	r.Resume = true
+	step, out, err := r.Start(c)
+	if err != nil || step != 1 {
+		t.Fatalf("resumed at %d, %v", step, err)
+	}
+	out.Close()
+	if raw, _ := os.ReadFile(filepath.Join(r.Dir, "metrics.jsonl")); string(raw) != "{\"step\":1,\"a\":1}\n" {
+		t.Errorf("metrics after resuming: %s", raw)
+	}
+	r.Dir = t.TempDir()
+	if _, _, err := r.Start(c); !errors.Is(err, checkpoint.ErrNone) {
+		t.Errorf("nothing to resume: %v", err)
+	}
+}
+
+// TestKilledWhileSaving kills a real process that saves over and over, and shows
+// that whatever stands under a checkpoint's name is whole.
+func TestKilledWhileSaving(t *testing.T) {
+	if dir := os.Getenv("RLHF_TEST_SAVE_INTO"); dir != "" {
+		for step := 1; ; step++ {
+			c, _ := example(t, uint64(step%7))
+			if err := checkpoint.Save(checkpoint.StepDir(dir, step%3), c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	whole := 0
+	for k := range 12 {
+		dir := t.TempDir()
+		cmd := exec.Command(os.Args[0], "-test.run=TestKilledWhileSaving")
+		cmd.Env = append(os.Environ(), "RLHF_TEST_SAVE_INTO="+dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 500 { // until it saves
+			if _, _, err := checkpoint.Latest(dir); err == nil {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Duration(7*k) * time.Millisecond)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		for step := range 3 {
+			c, s := example(t, 0)
+			err := checkpoint.Restore(checkpoint.StepDir(dir, step), c)
+			if errors.Is(err, os.ErrNotExist) {
+				continue // not saved yet, or between two renames
+			}
+			if err != nil {
+				t.Errorf("killed after %d ms: %v", 7*k, err)
+				continue
+			}
+			want, _ := example(t, uint64(s.Step))
+			if !slices.Equal(c.Models["value"].Theta, want.Models["value"].Theta) {
+				t.Errorf("checkpoint %d holds the models of another", step)
+			}
+			whole++
+		}
+	}
+	if whole == 0 {
+		t.Error("no checkpoint was ever saved")
+	}
+}
