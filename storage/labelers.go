@@ -1,0 +1,97 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Roles of labelers.
+const (
+	RoleLabeler = "labeler"
+	RoleAdmin   = "admin" // may also see progress and agreement
+)
+
+// Labeler is a person who ranks.
+type Labeler struct {
+	ID           int64
+	Name         string
+	Role         string
+	PasswordHash string // "" cannot sign in
+	Disabled     bool
+}
+
+// CreateLabeler adds a labeler. It returns ErrExists if the name is taken.
+func (db *DB) CreateLabeler(ctx context.Context, name, role, passwordHash string) (Labeler, error) {
+	l := Labeler{Name: name, Role: role, PasswordHash: passwordHash}
+	err := db.write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `INSERT INTO labelers (name, role, password_hash, created_at) VALUES (?, ?, ?, ?)`, name, role, passwordHash, db.millis())
+		if isUnique(err) {
+			return fmt.Errorf("labeler %q: %w", name, ErrExists)
+		}
+		if err != nil {
+			return fmt.Errorf("labeler %q: %w", name, err)
+		}
+		l.ID, err = r.LastInsertId()
+		return err
+	})
+	return l, err
+}
+
+// SetPassword replaces a labeler's password and ends their sessions. It returns ErrNotFound if there is no such labeler.
+func (db *DB) SetPassword(ctx context.Context, name, passwordHash string) error {
+	return db.write(ctx, func(tx *sql.Tx) error {
+		l, err := labeler(tx.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, name), name)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE labelers SET password_hash = ? WHERE id = ?`, passwordHash, l.ID); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE labeler_id = ?`, l.ID)
+		return err
+	})
+}
+
+const labelerQuery = `SELECT l.id, l.name, l.role, l.password_hash, l.disabled FROM labelers l`
+
+func labeler(row *sql.Row, what string) (Labeler, error) {
+	var l Labeler
+	err := row.Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled)
+	if errors.Is(err, sql.ErrNoRows) {
+		return l, fmt.Errorf("labeler %q: %w", what, ErrNotFound)
+	}
+	return l, err
+}
+
+// LabelerByName returns ErrNotFound if there is no such labeler.
+func (db *DB) LabelerByName(ctx context.Context, name string) (Labeler, error) {
+	return labeler(db.r.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, name), name)
+}
+
+// CreateSession lets the holder of the token with this hash act as a labeler until expires.
+func (db *DB) CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error {
+	return db.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at <= ?`, db.millis()); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token_hash, labeler_id, expires_at) VALUES (?, ?, ?)`, tokenHash, labelerID, expires.UnixMilli())
+		return err
+	})
+}
+
+// SessionLabeler returns the labeler of a live session, or ErrNotFound.
+func (db *DB) SessionLabeler(ctx context.Context, tokenHash []byte) (Labeler, error) {
+	return labeler(db.r.QueryRowContext(ctx, labelerQuery+` JOIN sessions s ON s.labeler_id = l.id
+		WHERE s.token_hash = ? AND s.expires_at > ? AND l.disabled = 0`, tokenHash, db.millis()), "of the session")
+}
+
+// DeleteSession ends a session.
+func (db *DB) DeleteSession(ctx context.Context, tokenHash []byte) error {
+	return db.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE token_hash = ?`, tokenHash)
+		return err
+	})
+}

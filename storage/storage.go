@@ -1,0 +1,163 @@
+// Package storage keeps prompts, completions, tasks, labelers and rankings in one
+// SQLite file. It imports nothing of ours and knows neither HTTP nor training.
+// The schema itself guards the data: foreign keys, checks and triggers see to it
+// that a ranking covers exactly its task's completions, whoever writes.
+//
+// One connection writes, in immediate transactions; others read beside it (WAL).
+// A DB may be used concurrently.
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+	"github.com/pressly/goose/v3"
+)
+
+var (
+	// ErrNotFound is returned when what was asked for does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrExists is returned when a name is taken.
+	ErrExists = errors.New("exists already")
+	// ErrNoTask is returned by Lease when nothing is left for the labeler.
+	ErrNoTask = errors.New("no task left")
+	// ErrRanked is returned by Submit when the labeler has ranked the task before.
+	ErrRanked = errors.New("ranked already")
+	// ErrRanks is returned when ranks do not cover the task's completions from 1 without a gap.
+	ErrRanks = errors.New("ranks do not fit the task")
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// DB is an open database.
+type DB struct {
+	// Now is the clock, replaced in tests.
+	Now func() time.Time
+
+	w *sql.DB // one connection
+	r *sql.DB
+}
+
+// Open opens the database file, creating it if need be, and brings its schema up
+// to date. It returns an error for a file that is no database or is of a newer
+// program than this one.
+func Open(ctx context.Context, path string) (*DB, error) {
+	db, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := db.migrate(ctx); err != nil {
+		db.Close()
+		var e sqlite3.Error
+		if errors.As(err, &e) && e.Code == sqlite3.ErrNotADB {
+			err = errors.New("the file is not a SQLite database")
+		}
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	return db, nil
+}
+
+func open(path string) (*DB, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, errors.New("is a directory")
+	}
+	dsn := func(more string) string {
+		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: "_journal_mode=WAL&_busy_timeout=5000&_foreign_keys=on&_synchronous=NORMAL" + more}).String()
+	}
+	w, err := sql.Open("sqlite3", dsn("&_txlock=immediate"))
+	if err != nil {
+		return nil, err
+	}
+	w.SetMaxOpenConns(1)
+	r, err := sql.Open("sqlite3", dsn("&_query_only=on"))
+	if err != nil {
+		w.Close()
+		return nil, err
+	}
+	r.SetMaxOpenConns(8)
+	return &DB{Now: time.Now, w: w, r: r}, nil
+}
+
+func (db *DB) provider() (*goose.Provider, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db.w, files)
+}
+
+// migrate runs the migrations that the file has not seen.
+func (db *DB) migrate(ctx context.Context) error {
+	p, err := db.provider()
+	if err != nil {
+		return err
+	}
+	sources := p.ListSources()
+	newest := sources[len(sources)-1].Version
+	found, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if found > newest {
+		return fmt.Errorf("its schema has version %d, this program knows up to %d: use a newer one", found, newest)
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// Close closes the database.
+func (db *DB) Close() error { return errors.Join(db.r.Close(), db.w.Close()) }
+
+// write runs f in one immediate transaction.
+func (db *DB) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := db.w.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		return errors.Join(err, ignoreDone(tx.Rollback()))
+	}
+	return tx.Commit()
+}
+
+// ignoreDone forgives a rollback that SQLite or the context has made already.
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
+
+func (db *DB) millis() int64 { return db.Now().UnixMilli() }
+
+// isUnique reports whether err comes from a UNIQUE constraint.
+func isUnique(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.ExtendedCode == sqlite3.ErrConstraintUnique || e.ExtendedCode == sqlite3.ErrConstraintPrimaryKey)
+}
+
+// tokensText is the column form of token ids; nil is NULL.
+func tokensText(tokens []int32) any {
+	if tokens == nil {
+		return nil
+	}
+	raw, _ := json.Marshal(tokens) // integers always have an encoding
+	return string(raw)
+}
+
+func parseTokens(text sql.NullString) (tokens []int32, err error) {
+	if text.Valid {
+		err = json.Unmarshal([]byte(text.String), &tokens)
+	}
+	return tokens, err
+}
