@@ -1,0 +1,106 @@
+package labeling_test
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"testing"
+
+	"rlhf/labeling"
+	"rlhf/storage"
+)
+
+// A review is a prompt with completions to rank.
+type review struct {
+	prompt      string
+	completions []string
+}
+
+// reviews are plausible tasks of the demo's kind.
+var reviews = []review{
+	{"the film opens with a", []string{" warm , funny and quietly moving portrait of two sisters who never stop talking .", " chase that goes on for far too long .",
+		" joke that nobody in the theater laughed at .", " and then the and then the and then ."}},
+	{"as a comedy , it", []string{" never finds its rhythm .", " is sharp , generous and full of life .", " works better than it has any right to .", " is a comedy ."}},
+}
+
+// models are names that must never reach a labeler.
+var models = []string{"secret-sft-model", "secret-ppo-model"}
+
+// password is everyone's.
+const password = "correct horse battery"
+
+// hash is password's, made once because that takes a while on purpose.
+var hash = labeling.HashPassword(password)
+
+// A world is the real application on a real database, with the labelers ada and grace and the admin boss.
+type world struct {
+	*site
+	db *storage.DB
+}
+
+// overlap asks for n rankings of every task.
+func overlap(n int) func(*storage.Task) { return func(t *storage.Task) { t.Overlap = n } }
+
+func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *world {
+	t.Helper()
+	ctx := context.Background()
+	db, err := storage.Open(ctx, filepath.Join(t.TempDir(), "labels.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for name, role := range map[string]string{"ada": storage.RoleLabeler, "grace": storage.RoleLabeler, "boss": storage.RoleAdmin} {
+		if _, err := db.CreateLabeler(ctx, name, role, hash); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var tasks []storage.Task
+	for _, r := range reviews {
+		task := storage.Task{Prompt: r.prompt, Overlap: 1}
+		for i, text := range r.completions {
+			task.Completions = append(task.Completions, storage.Completion{Model: models[i%2], Text: text})
+		}
+		for _, option := range options {
+			option(&task)
+		}
+		tasks = append(tasks, task)
+	}
+	if err := db.AddTasks(ctx, tasks); err != nil {
+		t.Fatal(err)
+	}
+	server := labeling.NewServer(labeling.DefaultConfig(), db, slog.New(slog.DiscardHandler))
+	return &world{site: newSite(t, server.Handler()), db: db}
+}
+
+// each calls f for every ranking in the database.
+func (w *world) each(t testing.TB, f func(storage.Ranking)) {
+	t.Helper()
+	if err := w.db.Rankings(context.Background(), func(r storage.Ranking) error { f(r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rankings returns the rankings in the database, as ranks by completion.
+func (w *world) rankings(t testing.TB) (out []map[string]int) {
+	t.Helper()
+	w.each(t, func(r storage.Ranking) {
+		m := map[string]int{}
+		for i, c := range r.Completions {
+			m[c.Text] = r.Ranks[i]
+		}
+		out = append(out, m)
+	})
+	return out
+}
+
+func (w *world) comments(t testing.TB) (out []string) {
+	t.Helper()
+	w.each(t, func(r storage.Ranking) { out = append(out, r.Comment) })
+	return out
+}
+
+func (w *world) activeMS(t testing.TB) (out []int64) {
+	t.Helper()
+	w.each(t, func(r storage.Ranking) { out = append(out, r.ActiveMS) })
+	return out
+}

@@ -1,0 +1,188 @@
+// Package labeling is the web application in which people rank completions: a
+// JSON API on gin, the pages that use it, a client of the same API, and labelers
+// simulated through it. It stores nothing itself (its Store does) and trains
+// nothing. The browser gets slot letters and opaque ids, never a model's name, in
+// an order drawn on the server for each labeler.
+package labeling
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"rlhf/internal/rng"
+	"rlhf/storage"
+)
+
+// Config holds the settings of the labeling server. Decode over DefaultConfig.
+type Config struct {
+	Addr         string `mapstructure:"addr"`          // host:port to listen on; port 0 takes a free one
+	LeaseMinutes int    `mapstructure:"lease_minutes"` // how long a task stays with a labeler who shows no sign of life
+	SessionHours int    `mapstructure:"session_hours"` // how long a sign-in lasts
+	Overlap      int    `mapstructure:"overlap"`       // labelers for each imported task. Stiennon 2020 and InstructGPT measure agreement on shared tasks
+	Seed         uint64 `mapstructure:"seed"`          // of the orders drawn
+}
+
+// DefaultConfig listens on this machine only.
+func DefaultConfig() Config {
+	return Config{Addr: "127.0.0.1:8080", LeaseMinutes: 10, SessionHours: 12, Overlap: 1, Seed: 1}
+}
+
+// Validate returns an error that names the first setting without a usable value.
+func (c Config) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Addr); err != nil {
+		return fmt.Errorf("addr: must be host:port (got %q)", c.Addr)
+	}
+	for _, f := range []struct {
+		name       string
+		value, top int
+	}{{"lease_minutes", c.LeaseMinutes, 24 * 60}, {"session_hours", c.SessionHours, 24 * 365}, {"overlap", c.Overlap, 1000}} {
+		if f.value < 1 || f.value > f.top {
+			return fmt.Errorf("%s: must be from 1 to %d (got %d)", f.name, f.top, f.value)
+		}
+	}
+	return nil
+}
+
+// Store is what the server needs of a database; *storage.DB satisfies it.
+type Store interface {
+	LabelerByName(ctx context.Context, name string) (storage.Labeler, error)
+	CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error
+	SessionLabeler(ctx context.Context, tokenHash []byte) (storage.Labeler, error)
+	DeleteSession(ctx context.Context, tokenHash []byte) error
+	Lease(ctx context.Context, labelerID int64, ttl time.Duration, draw storage.Draw) (storage.Assignment, error)
+	Heartbeat(ctx context.Context, labelerID int64, publicID string, ttl time.Duration) (time.Time, error)
+	Submit(ctx context.Context, s storage.Submission) (extra bool, err error)
+	LabelerProgress(ctx context.Context, labelerID int64) (storage.Progress, error)
+	Overview(ctx context.Context) (storage.Overview, error)
+	Rankings(ctx context.Context, each func(storage.Ranking) error) error
+}
+
+// Server is the labeling application. It may be used concurrently.
+type Server struct {
+	c     Config
+	store Store
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	failures map[string]failure // failed sign-ins by name
+}
+
+// NewServer returns a server over a store. c must be valid.
+func NewServer(c Config, store Store, log *slog.Logger) *Server {
+	return &Server{c: c, store: store, log: log, failures: map[string]failure{}}
+}
+
+// Handler returns the whole application.
+func (s *Server) Handler() http.Handler {
+	gin.SetMode(gin.ReleaseMode)
+	g := gin.New()
+	g.Use(s.logged, s.recovered, secured)
+	s.pages(g)
+	api := g.Group("/api", limited)
+	api.POST("/session", s.signIn)
+	mine := api.Group("", s.signedIn)
+	mine.GET("/session", s.session)
+	mine.DELETE("/session", s.signOut)
+	mine.POST("/tasks/next", s.nextTask)
+	mine.POST("/tasks/:id/heartbeat", s.heartbeat)
+	mine.POST("/tasks/:id/ranking", s.rank)
+	admin := mine.Group("/admin", adminOnly)
+	admin.GET("/progress", s.progress)
+	admin.GET("/agreement", s.agreement)
+	g.NoRoute(func(c *gin.Context) {
+		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
+			refuse(c, http.StatusNotFound, "not_found", "There is no such address.", "")
+			return
+		}
+		c.String(http.StatusNotFound, "There is no such page.\n")
+	})
+	return http.NewCrossOriginProtection().Handler(g)
+}
+
+// pages serves the pages and what they load.
+func (s *Server) pages(g *gin.Engine) {
+	ui := uiFS()
+	for path, name := range map[string]string{"/": "index.html", "/label": "label.html", "/admin": "admin.html"} {
+		g.GET(path, func(c *gin.Context) {
+			page, err := fs.ReadFile(ui, name)
+			if err != nil {
+				panic(err) // embedded at build time
+			}
+			c.Header("Cache-Control", "no-cache")
+			c.Data(http.StatusOK, "text/html; charset=utf-8", page)
+		})
+	}
+	static, err := fs.Sub(ui, "static")
+	if err != nil {
+		panic(err)
+	}
+	files := http.StripPrefix("/static/", http.FileServerFS(static))
+	g.GET("/static/*path", func(c *gin.Context) {
+		c.Header("Cache-Control", "no-cache")
+		files.ServeHTTP(c.Writer, c.Request)
+	})
+}
+
+// Serve answers on the listener until ctx ends, then lets the requests in work finish.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	done := make(chan error, 1)
+	go func() { done <- h.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	err := h.Shutdown(stop)
+	if served := <-done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}
+
+// draw returns the order in which a labeler sees a task: a function of the seed, the task and the labeler.
+func (s *Server) draw(task, labeler int64, k int) []int {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d/%d", task, labeler)
+	return rng.New(s.c.Seed, "labeling/order", h.Sum64()).Perm(k)
+}
+
+func (s *Server) lease() time.Duration { return time.Duration(s.c.LeaseMinutes) * time.Minute }
+
+// refuse ends a request with an error in the API's form.
+func refuse(c *gin.Context, status int, code, message, field string) {
+	type body struct {
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Field   string `json:"field,omitempty"`
+	}
+	c.AbortWithStatusJSON(status, gin.H{"error": body{code, message, field}})
+}
+
+// failed ends a request that the store refused.
+func (s *Server) failed(c *gin.Context, err error) {
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		refuse(c, http.StatusNotFound, "not_found", "This task is not yours or does not exist.", "")
+	case errors.Is(err, storage.ErrRanked):
+		refuse(c, http.StatusConflict, "ranked", "You have ranked this task already.", "")
+	case errors.Is(err, storage.ErrRanks):
+		refuse(c, http.StatusUnprocessableEntity, "ranks", err.Error(), "ranks")
+	default:
+		s.log.Error("request", "path", c.Request.URL.Path, "error", err)
+		refuse(c, http.StatusInternalServerError, "internal", "Something went wrong on the server; it has been logged.", "")
+	}
+}
