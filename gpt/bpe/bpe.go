@@ -5,14 +5,13 @@ package bpe
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"sync"
 )
 
-// The special tokens. They stand for no text: encoding never produces them, and
-// the two are distinct, so that a model can learn to stop without its padding
-// being mistaken for that.
+// The names of the special tokens that Train makes. They stand for no text: Encode
+// never produces them, and the two are distinct, so that a model can learn to stop
+// without its padding being mistaken for that.
 const (
 	EndOfText = "<|endoftext|>"
 	Pad       = "<|pad|>"
@@ -39,20 +38,27 @@ type rank struct{ rank, merged int32 }
 
 func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
 
-// cacheSize is how many words a tokenizer remembers.
-const cacheSize = 1 << 16
+// A tokenizer remembers the encodings of so many words, none longer than so many
+// bytes: 8 MiB of text at most.
+const (
+	cacheWords  = 1 << 16
+	cacheLength = 128
+)
+
+// names are the special tokens of a vocabulary; "" is none.
+type names struct{ eot, pad string }
 
 // build completes a tokenizer from its tokens and merges.
-func build(tokens []string, special []bool, merges []merge) (*Tokenizer, error) {
+func build(tokens []string, special []bool, merges []merge, called names) (*Tokenizer, error) {
 	t := &Tokenizer{tokens: tokens, special: special, merges: merges, ids: make(map[string]int32, len(tokens)),
 		ranks: make(map[uint64]rank, len(merges)), eot: -1, pad: -1, cache: map[string][]int32{}}
 	for id, s := range tokens {
 		switch {
 		case !special[id]:
 			t.ids[s] = int32(id)
-		case s == EndOfText:
+		case s == called.eot:
 			t.eot = int32(id)
-		case s == Pad:
+		case s == called.pad:
 			t.pad = int32(id)
 		}
 	}
@@ -79,10 +85,12 @@ func build(tokens []string, special []bool, merges []merge) (*Tokenizer, error) 
 // VocabSize returns the number of ids, special tokens included.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
 
-// EndOfText returns the id of <|endoftext|>, or -1 if the vocabulary has none.
+// EndOfText returns the id of the token that ends a text, <|endoftext|> unless the
+// directory it was loaded from says otherwise, or -1 if the vocabulary has none.
 func (t *Tokenizer) EndOfText() int32 { return t.eot }
 
-// Pad returns the id of <|pad|>, or -1 if the vocabulary has none.
+// Pad returns the id of the padding token, <|pad|> unless the directory it was
+// loaded from says otherwise, or -1 if the vocabulary has none of its own.
 func (t *Tokenizer) Pad() int32 { return t.pad }
 
 // Merges returns the merges in order of rank, as pairs of byte strings.
@@ -110,23 +118,34 @@ func (t *Tokenizer) Encode(text string) []int32 {
 // strangers goes through Encode.
 func (t *Tokenizer) EncodeSpecial(text string) []int32 {
 	var ids []int32
-	for text != "" {
-		at, name, id := len(text), "", int32(-1)
-		for _, s := range []struct {
-			name string
-			id   int32
-		}{{EndOfText, t.eot}, {Pad, t.pad}} {
-			if i := strings.Index(text, s.name); s.id >= 0 && i >= 0 && i < at {
-				at, name, id = i, s.name, s.id
-			}
+	done := 0
+	eot, pad := t.find(text, 0, t.eot), t.find(text, 0, t.pad)
+	for min(eot, pad) < len(text) {
+		at, id := eot, t.eot
+		if pad < eot {
+			at, id = pad, t.pad
 		}
-		ids = append(ids, t.Encode(text[:at])...)
-		if id >= 0 {
-			ids = append(ids, id)
+		ids = append(append(ids, t.Encode(text[done:at])...), id)
+		done = at + len(t.tokens[id])
+		if eot < done {
+			eot = t.find(text, done, t.eot)
 		}
-		text = text[at+len(name):]
+		if pad < done {
+			pad = t.find(text, done, t.pad)
+		}
 	}
-	return ids
+	return append(ids, t.Encode(text[done:])...)
+}
+
+// find returns where the name of a special token next stands in text, len(text) if nowhere.
+func (t *Tokenizer) find(text string, from int, id int32) int {
+	if id < 0 {
+		return len(text)
+	}
+	if i := strings.Index(text[from:], t.tokens[id]); i >= 0 {
+		return from + i
+	}
+	return len(text)
 }
 
 // DecodeSpecial is Decode that writes special tokens by their names.
@@ -148,44 +167,16 @@ func (t *Tokenizer) word(w string) []int32 {
 	if ok {
 		return ids
 	}
-	ids = t.merge(w)
+	if ids = t.single(w); len(w) < longWord {
+		ids = t.merge(ids)
+	} else {
+		ids = t.mergeLong(ids)
+	}
 	t.mu.Lock()
-	if len(t.cache) < cacheSize {
+	if len(t.cache) < cacheWords && len(w) <= cacheLength {
 		t.cache[strings.Clone(w)] = ids
 	}
 	t.mu.Unlock()
-	return ids
-}
-
-// merge encodes one word: of all neighbouring pairs the one with the lowest rank
-// is merged, everywhere, until none can be.
-func (t *Tokenizer) merge(w string) []int32 {
-	ids := make([]int32, len(w))
-	for i := range len(w) {
-		ids[i] = t.bytes[w[i]]
-	}
-	for len(ids) > 1 {
-		best, at := rank{rank: math.MaxInt32}, -1
-		for i := range len(ids) - 1 {
-			if r, ok := t.ranks[pairKey(ids[i], ids[i+1])]; ok && r.rank < best.rank {
-				best, at = r, i
-			}
-		}
-		if at < 0 {
-			break
-		}
-		a, b := ids[at], ids[at+1]
-		out := ids[:at]
-		for i := at; i < len(ids); i++ {
-			if i+1 < len(ids) && ids[i] == a && ids[i+1] == b {
-				out = append(out, best.merged)
-				i++
-			} else {
-				out = append(out, ids[i])
-			}
-		}
-		ids = out
-	}
 	return ids
 }
 

@@ -33,7 +33,7 @@ func Train(texts []string, vocabSize int) (*Tokenizer, error) {
 	tokens := append(tr.tokens, EndOfText, Pad)
 	special := make([]bool, len(tokens))
 	special[len(tokens)-2], special[len(tokens)-1] = true, true
-	return build(tokens, special, tr.merges)
+	return build(tokens, special, tr.merges, names{EndOfText, Pad})
 }
 
 // trainer keeps, for each pair of neighbours, how often it stands in the words

@@ -1,0 +1,72 @@
+package bpe
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// splits.json was made with GPT-2's own expression; its head says how.
+func TestWordLength(t *testing.T) {
+	raw, err := os.ReadFile("testdata/splits.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Splits [][2]json.RawMessage // text, words
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Splits) < 100 {
+		t.Fatalf("%d texts", len(file.Splits))
+	}
+	for _, s := range file.Splits {
+		var text string
+		var want, got []string
+		if err := json.Unmarshal(s[0], &text); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(s[1], &want); err != nil {
+			t.Fatal(err)
+		}
+		for rest := text; rest != ""; {
+			n := wordLength(rest)
+			got, rest = append(got, rest[:n]), rest[n:]
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The quick way and the plain way must agree on every word.
+func TestMergeLong(t *testing.T) {
+	tok, err := Load("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for _, letters := range []string{"a", "the", "aeinrst", "abcdefghijklmnopqrstuvwxyz", " \n\x00\xff\xe2\x80"} {
+		for n := range 150 {
+			b := make([]byte, n)
+			for i := range b {
+				b[i] = letters[rnd.IntN(len(letters))]
+			}
+			want, got := tok.merge(tok.single(string(b))), tok.mergeLong(tok.single(string(b)))
+			if !slices.Equal(got, want) {
+				t.Fatalf("%q: got %v, want %v", b, got, want)
+			}
+		}
+	}
+	long := strings.Repeat("thethereinthe", 1<<16) // would take hours in the plain way
+	if got := tok.Decode(tok.Encode(long)); got != long {
+		t.Error("a long word did not come back")
+	}
+	if n := len(tok.cache); n != 0 {
+		t.Errorf("%d long words are kept", n)
+	}
+}
