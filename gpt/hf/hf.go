@@ -8,6 +8,7 @@ package hf
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -92,21 +93,38 @@ func Files(m *gpt.Model, t Tokenizer) (map[string][]byte, error) {
 // Load reads a model directory. Errors name the file, and the setting or tensor
 // with what was found and what was expected.
 func Load(dir string) (*gpt.Model, error) {
-	c, err := loadConfig(filepath.Join(dir, configFile))
+	m, err := load(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
+	}
+	return m, nil
+}
+
+func load(dir string) (*gpt.Model, error) {
+	path := filepath.Join(dir, configFile)
+	c, err := loadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	path = filepath.Join(dir, weightsFile)
+	tensors, err := ReadSafetensors(path)
+	if err != nil {
+		return nil, err
+	}
+	// The weights that are there bound what is allocated: a config.json alone cannot ask for more.
+	data, err := match(c, tensors)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	m, err := gpt.New(c)
 	if err != nil {
-		return nil, fmt.Errorf("load model: %s: %w", filepath.Join(dir, configFile), err)
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, configFile), err)
 	}
-	path := filepath.Join(dir, weightsFile)
-	tensors, err := ReadSafetensors(path)
-	if err != nil {
-		return nil, fmt.Errorf("load model: %w", err)
-	}
-	if err := fill(m, tensors); err != nil {
-		return nil, fmt.Errorf("load model: %s: %w", path, err)
+	for _, t := range c.Tensors() {
+		copy(m.Theta[t.Offset:t.Offset+t.Size()], data[t.Name])
 	}
 	m.Changed()
 	return m, nil
@@ -127,8 +145,8 @@ func loadConfig(path string) (gpt.Config, error) {
 		TieEmbeddings *bool `json:"tie_word_embeddings"`
 	}
 	c.LayerNormEpsilon, c.ActivationFunction = 1e-5, "gelu_new" // GPT2Config's defaults
-	if err := json.NewDecoder(bytes.NewReader(raw)).Decode(&c); err != nil {
-		return gpt.Config{}, fmt.Errorf("%s: %w", path, err)
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return gpt.Config{}, locate(path, raw, err)
 	}
 	out := gpt.Config{VocabSize: c.VocabSize, NPositions: c.NPositions, NEmbd: c.NEmbd, NLayer: c.NLayer, NHead: c.NHead,
 		LayerNormEpsilon: c.LayerNormEpsilon}
@@ -162,13 +180,30 @@ func loadConfig(path string) (gpt.Config, error) {
 	return out, nil
 }
 
-// fill copies the tensors of a file into m, every one of the model's exactly once.
-func fill(m *gpt.Model, tensors []NamedTensor) error {
+// locate adds file and line to an error of json.Unmarshal.
+func locate(path string, raw []byte, err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	line := func(offset int64) int { return 1 + bytes.Count(raw[:min(int64(len(raw)), offset)], []byte{'\n'}) }
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("%s:%d: %w", path, line(syntax.Offset), err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("%s:%d: %s: found %s, expected %s", path, line(kind.Offset), strings.TrimPrefix(kind.Field, "config."), kind.Value, kind.Type)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// match returns the data of each of a model's tensors, every one exactly once.
+func match(c gpt.Config, tensors []NamedTensor) (map[string][]float32, error) {
+	if c.NLayer > len(tensors) {
+		return nil, fmt.Errorf("%d tensors, too few for n_layer %d", len(tensors), c.NLayer)
+	}
 	want := map[string]gpt.Tensor{}
-	for _, t := range m.Config.Tensors() {
+	for _, t := range c.Tensors() {
 		want[t.Name] = t
 	}
-	seen := map[string]bool{}
+	data := map[string][]float32{}
 	for _, t := range tensors {
 		if isBuffer(t.Name) || t.Name == tiedHeadName {
 			continue
@@ -179,28 +214,27 @@ func fill(m *gpt.Model, tensors []NamedTensor) error {
 		}
 		p, ok := want[name]
 		if !ok {
-			return fmt.Errorf("tensor %s: the model of config.json has no such tensor", t.Name)
+			return nil, fmt.Errorf("tensor %s: the model of config.json has no such tensor", t.Name)
 		}
 		if !slices.Equal(p.Shape, t.Shape) {
-			return fmt.Errorf("tensor %s: found shape %v, expected %v", t.Name, t.Shape, p.Shape)
+			return nil, fmt.Errorf("tensor %s: found shape %v, expected %v", t.Name, t.Shape, p.Shape)
 		}
-		if seen[name] {
-			return fmt.Errorf("tensor %s: found twice", t.Name)
+		if data[name] != nil {
+			return nil, fmt.Errorf("tensor %s: found twice", t.Name)
 		}
-		seen[name] = true
-		copy(m.Theta[p.Offset:p.Offset+p.Size()], t.Data)
+		data[name] = t.Data
 	}
-	for _, t := range m.Config.Tensors() {
-		if !seen[t.Name] {
-			return fmt.Errorf("tensor %s: missing, expected shape %v", t.Name, t.Shape)
+	for _, t := range c.Tensors() {
+		if data[t.Name] == nil {
+			return nil, fmt.Errorf("tensor %s: missing, expected shape %v", t.Name, t.Shape)
 		}
 	}
 	for _, t := range tensors {
-		if t.Name == tiedHeadName && !slices.Equal(t.Data, m.Tensor(embeddingName)) {
-			return fmt.Errorf("tensor %s: differs from %s; a head of its own is not supported", tiedHeadName, embeddingName)
+		if t.Name == tiedHeadName && !slices.Equal(t.Data, data[embeddingName]) {
+			return nil, fmt.Errorf("tensor %s: differs from %s; a head of its own is not supported", tiedHeadName, embeddingName)
 		}
 	}
-	return nil
+	return data, nil
 }
 
 // isBuffer reports whether a tensor is GPT-2's stored causal mask.

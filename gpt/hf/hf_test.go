@@ -113,7 +113,18 @@ func TestLoadErrors(t *testing.T) {
 		{"activation", "config.json", replaced("gelu_new", "relu"), `config.json: activation_function: found "relu"`},
 		{"inner width", "config.json", replaced(`"n_inner": null`, `"n_inner": 17`), "n_inner"},
 		{"family", "config.json", replaced(`"gpt2"`, `"llama"`), `model_type: found "llama"`},
-		{"syntax", "config.json", func(b []byte) []byte { return b[:40] }, "config.json: unexpected EOF"},
+		{"syntax", "config.json", func(b []byte) []byte { return b[:40] }, "config.json:3: unexpected end of JSON input"},
+		{"more", "config.json", func(b []byte) []byte { return append(b, "{}"...) }, "config.json:33: invalid character '{'"},
+		{"type", "config.json", replaced(`"n_embd": 16`, `"n_embd": "16"`), "config.json:14: n_embd: found string, expected int"},
+		{"fraction", "config.json", replaced(`"n_layer": 2`, `"n_layer": 2.5`), "n_layer: found number 2.5, expected int"},
+		{"scaling", "config.json", replaced(`"scale_attn_by_inverse_layer_idx": false`, `"scale_attn_by_inverse_layer_idx": true`), "scale_attn_by_inverse_layer_idx: must be false"},
+		{"unscaled", "config.json", replaced(`"scale_attn_weights": true`, `"scale_attn_weights": false`), "scale_attn_weights: must be true"},
+		{"architecture", "config.json", replaced("GPT2LMHeadModel", "GPT2DoubleHeadsModel"), "architectures: found [GPT2DoubleHeadsModel]"},
+		{"two labels", "config.json", replaced(`"GPT2LMHeadModel"
+  ],`, `"GPT2ForSequenceClassification"],
+  "num_labels": 2,`), "num_labels: found 2, expected 1"},
+		{"huge", "config.json", replaced(`"n_embd": 16`, `"n_embd": 1099511627776`), "expected [3298534883328]"},
+		{"deep", "config.json", replaced(`"n_layer": 2`, `"n_layer": 1000000000000`), "too few for n_layer 1000000000000"},
 		{"zero width", "config.json", replaced(`"n_head": 2`, `"n_head": 0`), "n_head: must be at least 1 (got 0)"},
 		{"shape", "config.json", replaced(`"n_positions": 16`, `"n_positions": 17`), "wpe.weight: found shape [16 16], expected [17 16]"},
 		{"missing", "config.json", replaced(`"n_layer": 2`, `"n_layer": 3`), "tensor transformer.h.2.ln_1.weight: missing"},
@@ -137,6 +148,98 @@ func TestLoadErrors(t *testing.T) {
 	}
 	if _, err := hf.Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "config.json") {
 		t.Errorf("empty directory: %v", err)
+	}
+}
+
+// retensored returns the golden language model's tensors, changed.
+func retensored(t *testing.T, change func([]hf.NamedTensor) []hf.NamedTensor) string {
+	return edit(t, "model.safetensors", func(raw []byte) []byte {
+		tensors, err := hf.DecodeSafetensors(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err = hf.EncodeSafetensors(change(tensors))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	})
+}
+
+// Files of GPT-2 are found without the prefix, with the causal mask among the tensors, and with the tied head written out.
+func TestVariants(t *testing.T) {
+	want, err := hf.Load("testdata/lm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := func(data []float32) func([]hf.NamedTensor) []hf.NamedTensor {
+		return func(ts []hf.NamedTensor) []hf.NamedTensor {
+			return append(ts, hf.NamedTensor{Name: "lm_head.weight", Shape: []int{61, 16}, Data: data})
+		}
+	}
+	other := slices.Clone(want.Tensor("transformer.wte.weight"))
+	other[5]++
+	for _, test := range []struct {
+		name   string
+		change func([]hf.NamedTensor) []hf.NamedTensor
+		want   string // of the error; "" is none
+	}{
+		{"no prefix", func(ts []hf.NamedTensor) []hf.NamedTensor {
+			for i := range ts {
+				ts[i].Name = strings.TrimPrefix(ts[i].Name, "transformer.")
+			}
+			return ts
+		}, ""},
+		{"buffers", func(ts []hf.NamedTensor) []hf.NamedTensor {
+			return append(ts, hf.NamedTensor{Name: "transformer.h.0.attn.bias", Shape: []int{1, 1, 2, 2}, Data: []float32{1, 0, 1, 1}},
+				hf.NamedTensor{Name: "transformer.h.0.attn.masked_bias", Data: []float32{-1e4}})
+		}, ""},
+		{"tied head", head(want.Tensor("transformer.wte.weight")), ""},
+		{"head of its own", head(other), "tensor lm_head.weight: differs from transformer.wte.weight"},
+		{"twice", func(ts []hf.NamedTensor) []hf.NamedTensor {
+			again := ts[0]
+			again.Name = strings.TrimPrefix(again.Name, "transformer.")
+			return append(ts, again)
+		}, "found twice"},
+		{"missing", func(ts []hf.NamedTensor) []hf.NamedTensor { return ts[1:] }, "missing, expected shape"},
+		{"unknown", func(ts []hf.NamedTensor) []hf.NamedTensor {
+			return append(ts, hf.NamedTensor{Name: "score.weight", Shape: []int{1, 16}, Data: make([]float32, 16)})
+		}, "tensor score.weight: the model of config.json has no such tensor"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m, err := hf.Load(retensored(t, test.change))
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want %q", err, test.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(m.Theta, want.Theta) {
+				t.Error("the parameters differ")
+			}
+		})
+	}
+}
+
+func TestOverlapsAndGapsAreRefused(t *testing.T) {
+	for _, test := range []struct{ name, header, want string }{
+		{"overlap", `{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}`, "tensor b: data begins at byte 4, expected 8"},
+		{"gap", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}}`, "tensor b: data begins at byte 8, expected 4"},
+		{"backwards", `{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,-4]}}`, "tensor a: data ends at byte -4"},
+		{"shape", `{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}`, "tensor a: shape [3] with 8 bytes of F32"},
+		{"overflow", `{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}`, "tensor a: shape"},
+		{"no object", `[]`, "header"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			raw := binary.LittleEndian.AppendUint64(nil, uint64(len(test.header)))
+			raw = append(append(raw, test.header...), make([]byte, 12)...)
+			if _, err := hf.DecodeSafetensors(raw); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
 	}
 }
 
@@ -178,6 +281,25 @@ func FuzzDecodeSafetensors(f *testing.F) {
 			if n != len(x.Data) {
 				t.Errorf("%s: shape %v, %d elements", x.Name, x.Shape, len(x.Data))
 			}
+		}
+	})
+}
+
+// Whatever config.json says, loading ends in an error or a model, and takes no more memory than the weights call for.
+func FuzzLoadConfig(f *testing.F) {
+	config, err := os.ReadFile("testdata/lm/config.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	weights, err := os.ReadFile("testdata/lm/model.safetensors")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(config)
+	f.Add([]byte(`{"n_embd":1e3}`))
+	f.Fuzz(func(t *testing.T, config []byte) {
+		if m, err := hf.Load(write(t, map[string][]byte{"config.json": config, "model.safetensors": weights})); err == nil && len(m.Theta) != m.Config.NumParams() {
+			t.Errorf("%d parameters, expected %d", len(m.Theta), m.Config.NumParams())
 		}
 	})
 }
