@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"rlhf/compare"
+	"rlhf/configs"
+	"rlhf/gpt"
+	"rlhf/gpt/bpe"
+	"rlhf/internal/checkpoint"
+	"rlhf/internal/dataset"
+	"rlhf/internal/kernel"
+	"rlhf/internal/stats"
+	"rlhf/ppo"
+	"rlhf/sft"
+)
+
+// demo is one run of the whole loop.
+type demo struct {
+	*app
+	c     configs.Resolved
+	dir   string
+	human bool // a person ranks in the browser
+	data  demoData
+	start time.Time
+	times []stageTime
+
+	tok        *bpe.Tokenizer
+	base, sft  language
+	judge      *gpt.Model // the reward model
+	policy     language
+	basic      sft.Result
+	tuned      sft.Result
+	agreement  stats.Agreement
+	rankings   []dataset.Ranking
+	rewarded   rewardOutcome
+	optimised  ppo.Result
+	study      compare.Result
+	tasteRight float64 // accuracy of the labelers' taste on the judge's half of the labels
+	judgeRight float64 // accuracy of the judge on the labelers' half
+}
+
+type stageTime struct {
+	name string
+	took time.Duration
+}
+
+func (a *app) demoCommand() *cobra.Command {
+	d := &demo{app: a}
+	var seed uint64
+	cmd := &cobra.Command{Use: "demo", Short: "The whole loop on the embedded data, ending in report.html", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&d.dir, "out", filepath.Join("runs", "demo"), "directory of the run; an earlier one is moved aside")
+	cmd.Flags().BoolVar(&d.human, "label", false, "rank in the browser yourself instead of the simulated labelers")
+	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
+	configs.AddFlags(cmd.Flags(), "model", "tokenizer", "pretrain", "sft", "sample", "label", "reward", "ppo", "compare")
+	cmd.RunE = work(func(cmd *cobra.Command, _ []string) (err error) {
+		if a.preset == "" {
+			a.preset = "demo"
+		}
+		if err := setSeeds(cmd.Flags(), seed); err != nil {
+			return err
+		}
+		if d.c, err = a.settings(cmd.Flags()); err != nil {
+			return err
+		}
+		return d.run(cmd.Context(), seed)
+	})
+	return cmd
+}
+
+// setSeeds gives every section's seed the same value, unless it has one of its own.
+func setSeeds(flags *pflag.FlagSet, seed uint64) (err error) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		if _, name, ok := cutLast(f.Name); ok && name == "seed" && !f.Changed {
+			err = errors.Join(err, flags.Set(f.Name, fmt.Sprint(seed)))
+		}
+	})
+	return err
+}
+
+func cutLast(name string) (section, setting string, ok bool) {
+	ext := filepath.Ext(name)
+	if ext == "" {
+		return "", name, false
+	}
+	return name[:len(name)-len(ext)], ext[1:], true
+}
+
+// run goes through the stages.
+func (d *demo) run(ctx context.Context, seed uint64) (err error) {
+	d.start = time.Now()
+	if err := moveAside(d.dir); err != nil {
+		return err
+	}
+	if err := keepConfig(d.dir, d.c, false); err != nil {
+		return err
+	}
+	if d.data, err = newDemoData(seed); err != nil {
+		return err
+	}
+	d.tasteRight, d.judgeRight = d.data.taste.Accuracy(d.data.judgeTexts, d.data.judgeLabels), d.data.judge.Accuracy(d.data.tasteTexts, d.data.tasteLabels)
+	d.say("movie reviews (Pang & Lee 2005, CC BY 4.0): %d to learn from, %d held out; kernels: %s, %d threads", len(d.data.train), len(d.data.held), kernel.Name(), runtime.GOMAXPROCS(0))
+	for _, stage := range []struct {
+		name string
+		run  func(context.Context) error
+	}{
+		{"tokenizer", d.tokenizer}, {"pretrain", d.pretrainBase}, {"sft", d.tune}, {"sample", d.sampleTasks}, {"label", d.label},
+		{"reward", d.learnReward}, {"ppo", d.optimise}, {"compare", d.compareModels},
+	} {
+		start := time.Now()
+		if err := stage.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", stage.name, err)
+		}
+		d.times = append(d.times, stageTime{stage.name, time.Since(start)})
+	}
+	if err := d.writeReport(); err != nil {
+		return err
+	}
+	fmt.Fprintln(d.out, verdict(d.study))
+	d.say("open %s", filepath.Join(d.dir, "report.html"))
+	return nil
+}
+
+// moveAside renames an earlier run, so that nothing of it is lost.
+func moveAside(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for n := 1; ; n++ {
+		to := fmt.Sprintf("%s.%d", dir, n)
+		if _, err := os.Stat(to); errors.Is(err, fs.ErrNotExist) {
+			return os.Rename(dir, to)
+		}
+	}
+}
+
+func (d *demo) stage(name string) checkpoint.Run {
+	return checkpoint.Run{Dir: filepath.Join(d.dir, name)}
+}
+
+// done prints a stage's result with the time since the demo began.
+func (d *demo) done(format string, args ...any) {
+	d.say("[%5.0f s] %s", time.Since(d.start).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (d *demo) tokenizer(context.Context) (err error) {
+	d.tok, err = trainTokenizer(d.data.texts(d.data.train), d.c.Tokenizer.VocabSize, filepath.Join(d.dir, "tokenizer"))
+	if err == nil {
+		d.done("tokenizer: %d tokens", d.tok.VocabSize())
+	}
+	return err
+}
+
+func (d *demo) pretrainBase(ctx context.Context) (err error) {
+	n := d.c.Model.NPositions
+	train, eval := documents(d.tok, d.data.texts(d.data.train), n), documents(d.tok, d.data.texts(d.data.held), n)
+	d.base = language{tok: d.tok, files: tokenizerFiles(d.tok)}
+	if d.base.model, d.basic, err = d.pretrain(ctx, d.c.Config, d.tok, train, eval, d.stage("pretrain")); err != nil {
+		return err
+	}
+	d.done("base GPT: %.2f million parameters, %d steps%s", float64(len(d.base.model.Theta))/1e6, d.basic.Steps, evaluated(d.basic))
+	return nil
+}
+
+func (d *demo) tune(ctx context.Context) (err error) {
+	train, _, _ := demonstrations(d.base, d.data.demonstrations(d.data.train))
+	eval, _, _ := demonstrations(d.base, d.data.demonstrations(d.data.held))
+	d.sft = d.base
+	d.sft.model = d.base.model.Clone()
+	if d.tuned, err = d.app.sft(ctx, d.c.Config, d.sft, train, eval, d.stage("sft")); err != nil {
+		return err
+	}
+	d.done("SFT: %d steps%s", d.tuned.Steps, evaluated(d.tuned))
+	return nil
+}
+
+func (d *demo) learnReward(ctx context.Context) (err error) {
+	if d.judge, d.rewarded, err = d.reward(ctx, d.c.Reward, d.sft, d.rankings, d.stage("reward")); err != nil {
+		return err
+	}
+	d.done("reward model: %s", d.rewarded)
+	return nil
+}
+
+func (d *demo) optimise(ctx context.Context) (err error) {
+	var queries [][]int32
+	for _, r := range d.data.train {
+		queries = append(queries, d.tok.Encode(r.prompt))
+	}
+	d.policy = d.sft
+	d.policy.model = d.sft.model.Clone()
+	if d.optimised, err = d.ppo(ctx, d.c.PPO, d.policy, d.judge, queries, d.stage("ppo")); err != nil {
+		return err
+	}
+	d.done("PPO: %d episodes, score %.2f, kl %.2f", d.optimised.Episodes, d.optimised.Score, d.optimised.KL)
+	return nil
+}
+
+func (d *demo) compareModels(ctx context.Context) (err error) {
+	s := compare.Study{
+		Before: compare.Side{Name: "before", Model: d.sft.model}, After: compare.Side{Name: "after", Model: d.policy.model},
+		Base: compare.Side{Name: "base", Model: d.base.model}, Tokenizer: d.tok, StopTokens: d.sft.stops(),
+		Judge: compare.TextJudge("half of the human labels that no stage has seen", d.data.judge.SensibleTaste),
+	}
+	for _, r := range d.data.held {
+		s.Prompts = append(s.Prompts, compare.Prompt{Text: r.prompt})
+	}
+	if d.study, err = d.compare(ctx, d.c.Compare, s); err != nil {
+		return err
+	}
+	if err := d.study.WriteFiles(d.dir, d.c.Compare.ShownSamples); err != nil {
+		return err
+	}
+	d.done("compared on %d held-out prompts", d.study.Prompts)
+	return nil
+}
+
+// peakMemory returns the most memory the process has held, in bytes.
+func peakMemory() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return u.Maxrss * 1024
+}

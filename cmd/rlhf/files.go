@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"rlhf/configs"
+	"rlhf/gpt"
+	"rlhf/gpt/bpe"
+	"rlhf/gpt/hf"
+	"rlhf/internal/checkpoint"
+	"rlhf/internal/report"
+)
+
+// language is a model with its tokenizer.
+type language struct {
+	model *gpt.Model
+	tok   *bpe.Tokenizer
+	files checkpoint.Tokenizer
+}
+
+// loadLanguage reads a model directory that has a tokenizer.
+func loadLanguage(dir string) (language, error) {
+	m, err := hf.Load(dir)
+	if err != nil {
+		return language{}, err
+	}
+	tok, err := bpe.Load(dir)
+	if err != nil {
+		return language{}, err
+	}
+	if tok.VocabSize() > m.Config.VocabSize {
+		return language{}, fmt.Errorf("%s: the tokenizer has %d tokens, the model %d", dir, tok.VocabSize(), m.Config.VocabSize)
+	}
+	return language{m, tok, tokenizerFiles(tok)}, nil
+}
+
+// tokenizerFiles returns a tokenizer's part of a model directory.
+func tokenizerFiles(tok *bpe.Tokenizer) checkpoint.Tokenizer {
+	t := checkpoint.Tokenizer{Files: tok.Files()}
+	if id := tok.EndOfText(); id >= 0 {
+		t.EndOfText = &id
+	}
+	if id := tok.Pad(); id >= 0 {
+		t.Pad = &id
+	}
+	return t
+}
+
+// stops returns the tokens that end a completion.
+func (l language) stops() []int32 {
+	if id := l.tok.EndOfText(); id >= 0 {
+		return []int32{id}
+	}
+	return nil
+}
+
+// withEnd returns the ids of text followed by the end-of-text token, if there is one.
+func (l language) withEnd(text string) []int32 { return append(l.tok.Encode(text), l.stops()...) }
+
+// writeWhole writes a file whole or not at all, making its directory if need be.
+func writeWhole(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	return report.WriteWhole(path, data)
+}
+
+// jsonLines collects results, one object a line.
+type jsonLines struct{ bytes.Buffer }
+
+func (j *jsonLines) add(v any) error {
+	e := json.NewEncoder(&j.Buffer)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// keepConfig stores the resolved settings in a new run's directory, or, when a
+// run is resumed, makes sure they are the ones it began with.
+func keepConfig(dir string, c configs.Resolved, resume bool) error {
+	path := filepath.Join(dir, "config.yaml")
+	want := c.YAML(false)
+	if !resume {
+		if _, err := os.Stat(path); err == nil {
+			return fmt.Errorf("%s holds a run already: resume it or name another directory", dir)
+		}
+		return writeWhole(path, want)
+	}
+	found, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("resume %s: it holds no run (no config.yaml)", dir)
+	}
+	if err != nil {
+		return err
+	}
+	now, then := strings.Split(string(want), "\n"), strings.Split(string(found), "\n")
+	for i := range max(len(now), len(then)) {
+		if i >= len(now) || i >= len(then) || now[i] != then[i] {
+			return fmt.Errorf("resume %s: the settings differ from the run's config.yaml:%d: pass --config %s, or begin a new run", dir, i+1, path)
+		}
+	}
+	return nil
+}

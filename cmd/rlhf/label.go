@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"rlhf/configs"
+	"rlhf/internal/dataset"
+	"rlhf/internal/stats"
+	"rlhf/labeling"
+	"rlhf/storage"
+)
+
+func (a *app) labelCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "label", Short: "Collect human rankings: serve the web application, import, export, statistics"}
+	cmd.AddCommand(a.labelUserCommand(), a.labelImportCommand(), a.labelServeCommand(), a.labelStatsCommand(), a.labelExportCommand())
+	return cmd
+}
+
+// withDB is a command that works on the labeling database named by --db.
+func (a *app) withDB(use, short string, sections []string, f func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error) *cobra.Command {
+	var path string
+	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&path, "db", "", "labeling database, created if need be")
+	configs.AddFlags(cmd.Flags(), sections...)
+	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
+		db, err := storage.Open(cmd.Context(), path)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		return f(cmd.Context(), cmd, db)
+	})
+	return required(cmd, "db")
+}
+
+func (a *app) labelServeCommand() *cobra.Command {
+	return a.withDB("serve --db FILE", "Serve the labeling application until interrupted", []string{"label"}, func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error {
+		c, err := a.settings(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		l, err := net.Listen("tcp", c.Label.Addr)
+		if err != nil {
+			return err
+		}
+		a.say("labeling at http://%s (progress and agreement at /admin); Ctrl-C ends it", l.Addr())
+		return labeling.NewServer(c.Label, db, a.log).Serve(ctx, l)
+	})
+}
+
+func (a *app) labelUserCommand() *cobra.Command {
+	var name, role string
+	var reset bool
+	cmd := a.withDB("user --db FILE --name NAME", "Add a labeler or an admin; the password is read from the input, or drawn if that is empty", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
+		password, drawn, err := a.password(name)
+		if err != nil {
+			return err
+		}
+		hash := labeling.HashPassword(password)
+		if reset {
+			err = db.SetPassword(ctx, name, hash)
+		} else {
+			_, err = db.CreateLabeler(ctx, name, role, hash)
+		}
+		if err != nil {
+			return err
+		}
+		if drawn {
+			fmt.Fprintf(a.out, "%s\t%s\n", name, password)
+		}
+		return nil
+	})
+	cmd.Flags().StringVar(&name, "name", "", "name to sign in with")
+	cmd.Flags().StringVar(&role, "role", storage.RoleLabeler, "labeler or admin")
+	cmd.Flags().BoolVar(&reset, "reset", false, "give an existing labeler a new password")
+	return required(cmd, "name")
+}
+
+// password asks for a password: on a terminal unseen, otherwise as the first line of the input. An empty one is drawn.
+func (a *app) password(name string) (password string, drawn bool, err error) {
+	if f, ok := a.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprintf(a.err, "password for %s (empty: draw one): ", name)
+		raw, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(a.err)
+		if err != nil {
+			return "", false, err
+		}
+		password = string(raw)
+	} else {
+		in := bufio.NewScanner(a.in)
+		if in.Scan() {
+			password = strings.TrimSuffix(in.Text(), "\r")
+		}
+		if err := in.Err(); err != nil {
+			return "", false, err
+		}
+	}
+	if password == "" {
+		return rand.Text(), true, nil
+	}
+	return password, false, nil
+}
+
+func (a *app) labelImportCommand() *cobra.Command {
+	var data, rankings []string
+	cmd := a.withDB("import --db FILE [--data FILE…] [--rankings FILE…]", "Add tasks to rank, or rankings made elsewhere", []string{"label"}, func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error {
+		c, err := a.settings(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		if len(data)+len(rankings) == 0 {
+			return errors.New("nothing to import: name files with --data or --rankings")
+		}
+		var tasks []storage.Task
+		for _, path := range data {
+			groups, err := dataset.Groups(path)
+			if err != nil {
+				return err
+			}
+			for i, g := range groups {
+				if k := len(g.Completions); k < storage.MinK || k > storage.MaxK {
+					return fmt.Errorf("%s: prompt %d (%.40q): %d completions, expected %d to %d", path, i+1, g.Prompt, k, storage.MinK, storage.MaxK)
+				}
+				t := storage.Task{Prompt: g.Prompt, Tokens: g.Tokens, Overlap: c.Label.Overlap}
+				for _, x := range g.Completions {
+					t.Completions = append(t.Completions, storage.Completion(completionOf(x)))
+				}
+				tasks = append(tasks, t)
+			}
+		}
+		var made []storage.Ranking
+		for _, path := range rankings {
+			list, err := dataset.Rankings(path)
+			if err != nil {
+				return err
+			}
+			for _, r := range list {
+				made = append(made, storedRanking(r))
+			}
+		}
+		if err := db.AddTasks(ctx, tasks); err != nil {
+			return err
+		}
+		if err := db.AddRankings(ctx, made); err != nil {
+			return err
+		}
+		a.say("added %d tasks and %d rankings", len(tasks), len(made))
+		return nil
+	})
+	cmd.Flags().StringSliceVar(&data, "data", nil, `.jsonl files of {"prompt","completions":[{"model","text"}]}, or what the sample command wrote`)
+	cmd.Flags().StringSliceVar(&rankings, "rankings", nil, `.jsonl files that label export wrote, or of {"prompt","chosen","rejected"}`)
+	return cmd
+}
+
+func completionOf(c dataset.Completion) storage.Completion {
+	return storage.Completion{Model: c.Model, Text: c.Text, Tokens: c.Tokens, Sampling: c.Sampling}
+}
+
+// storedRanking turns the exchange format into the database's.
+func storedRanking(r dataset.Ranking) storage.Ranking {
+	out := storage.Ranking{Prompt: r.Prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
+		ActiveMS: r.ActiveMS, Comment: r.Comment, Shown: r.Shown}
+	for _, c := range r.Completions {
+		out.Completions = append(out.Completions, completionOf(c))
+	}
+	return out
+}
+
+// exchanged is the inverse of storedRanking.
+func exchanged(r storage.Ranking) dataset.Ranking {
+	out := dataset.Ranking{Prompt: r.Prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
+		ActiveMS: r.ActiveMS, Comment: r.Comment, Extra: r.Extra, Shown: r.Shown}
+	for _, c := range r.Completions {
+		out.Completions = append(out.Completions, dataset.Completion{Model: c.Model, Text: c.Text, Tokens: c.Tokens, Sampling: c.Sampling})
+	}
+	return out
+}
+
+func (a *app) labelExportCommand() *cobra.Command {
+	var out string
+	cmd := a.withDB("export --db FILE [--out FILE]", "Write the rankings as JSON lines, with ties, order shown and time", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
+		var text jsonLines
+		n := 0
+		err := db.Rankings(ctx, func(r storage.Ranking) error {
+			n++
+			return dataset.WriteRanking(&text.Buffer, exchanged(r))
+		})
+		if err != nil {
+			return err
+		}
+		if out == "-" {
+			_, err = text.WriteTo(a.out)
+			return err
+		}
+		if err := writeWhole(out, text.Bytes()); err != nil {
+			return err
+		}
+		a.say("wrote %d rankings to %s", n, out)
+		return nil
+	})
+	cmd.Flags().StringVar(&out, "out", "-", "file, - for the standard output")
+	return cmd
+}
+
+func (a *app) labelStatsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := a.withDB("stats --db FILE", "Progress and agreement of the labelers", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
+		o, err := db.Overview(ctx)
+		if err != nil {
+			return err
+		}
+		var m labeling.Measure
+		if err := db.Rankings(ctx, m.Add); err != nil {
+			return err
+		}
+		g := m.Agreement()
+		if asJSON {
+			return json.NewEncoder(a.out).Encode(map[string]any{"overview": o, "agreement": map[string]any{
+				"strict": share(g.Strict), "ties_half": share(g.TiesHalf), "pairs": g.Pairs, "items": g.Items}})
+		}
+		fmt.Fprintf(a.out, "%d tasks, %d of %d rankings, %d extra\n", o.Tasks, o.Rankings, o.Needed, o.Extra)
+		for _, l := range o.Labelers {
+			fmt.Fprintf(a.out, "  %-20s %6d rankings, %d today, median %.1f s\n", l.Name, l.Rankings, l.Today, float64(l.MedianActiveMS)/1000)
+		}
+		if g.Pairs == 0 {
+			fmt.Fprintln(a.out, "no task has two rankings: agreement is not defined")
+			return nil
+		}
+		fmt.Fprintf(a.out, "agreement over %d pairs of %d tasks: strict %s, ties as half %s\n", g.Pairs, g.Items, interval(g.Strict), interval(g.TiesHalf))
+		return nil
+	})
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func interval(e stats.Estimate) string {
+	return fmt.Sprintf("%.1f %% (%.1f to %.1f)", 100*e.Value, 100*e.Low, 100*e.High)
+}
+
+// share is an estimate as JSON, null where it is not defined.
+func share(e stats.Estimate) any {
+	if e.Value != e.Value {
+		return nil
+	}
+	return map[string]float64{"value": e.Value, "low": e.Low, "high": e.High}
+}

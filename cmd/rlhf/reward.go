@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"rlhf/configs"
+	"rlhf/gpt"
+	"rlhf/internal/checkpoint"
+	"rlhf/internal/dataset"
+	"rlhf/internal/rng"
+	"rlhf/reward"
+	"rlhf/storage"
+)
+
+func (a *app) rewardCommand() *cobra.Command {
+	var data []string
+	var db, model, out string
+	var resume bool
+	cmd := &cobra.Command{Use: "reward --model DIR (--db FILE | --data FILE…) --out RUN", Short: "Train a reward model on the rankings", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&db, "db", "", "labeling database with the rankings")
+	cmd.Flags().StringSliceVar(&data, "data", nil, ".jsonl files of rankings instead, as label export writes them")
+	cmd.Flags().StringVar(&model, "model", "", "model directory to start from, usually the SFT model")
+	cmd.Flags().StringVar(&out, "out", "", "run directory; the model is written to RUN/model")
+	cmd.Flags().BoolVar(&resume, "resume", false, "continue the run in --out from its newest checkpoint")
+	configs.AddFlags(cmd.Flags(), "reward")
+	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
+		c, err := a.settings(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		l, err := loadLanguage(model)
+		if err != nil {
+			return err
+		}
+		if (db == "") == (len(data) == 0) {
+			return errors.New("rankings come from --db or from --data: name one of them")
+		}
+		rankings, err := readRankings(cmd.Context(), db, data)
+		if err != nil {
+			return err
+		}
+		if err := keepConfig(out, c, resume); err != nil {
+			return err
+		}
+		_, r, err := a.reward(cmd.Context(), c.Reward, l, rankings, checkpoint.Run{Dir: out, Resume: resume})
+		if err != nil {
+			return err
+		}
+		a.say("%s: %s/model", r, out)
+		return nil
+	})
+	return required(cmd, "model", "out")
+}
+
+// readRankings reads the rankings of a database or of files.
+func readRankings(ctx context.Context, path string, files []string) (out []dataset.Ranking, err error) {
+	for _, file := range files {
+		list, err := dataset.Rankings(file)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	if path == "" {
+		return out, nil
+	}
+	db, err := storage.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	err = db.Rankings(ctx, func(r storage.Ranking) error { out = append(out, exchanged(r)); return nil })
+	return out, err
+}
+
+// rewardOutcome is what reward-model training ended with.
+type rewardOutcome struct {
+	reward.Result
+	Rankings, HeldOut int
+	Cut               int     // completions cut to fit the model
+	Mean, Std         float64 // of the scores before they were normalised
+}
+
+func (r rewardOutcome) String() string {
+	s := fmt.Sprintf("trained on %d rankings (%d all ties, %d completions cut)", r.Rankings, r.Dropped, r.Cut)
+	if r.Accuracy == r.Accuracy {
+		s += fmt.Sprintf(", accuracy %.3f on %d held-out rankings", r.Accuracy, r.HeldOut)
+	}
+	return s
+}
+
+// reward trains a reward model that starts as l with a new head, normalises its scores over the ranked completions,
+// and returns it.
+func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings []dataset.Ranking, run checkpoint.Run) (*gpt.Model, rewardOutcome, error) {
+	var o rewardOutcome
+	comparisons, cut := compareTokens(l, rankings)
+	train, held := splitByPrompt(rankings, comparisons, c.HeldOut, c.Seed)
+	o.Rankings, o.HeldOut, o.Cut = len(train), len(held), cut
+	m := l.model.WithHead(1)
+	reward.InitHead(m, c.Seed)
+	run.Tokenizer, run.Progress = l.files, a.progress("reward")
+	var err error
+	if o.Result, err = reward.Train(ctx, c, m, train, held, run, a.log); err != nil {
+		return nil, o, err
+	}
+	if c.TargetStd == 0 {
+		return m, o, nil
+	}
+	var sequences [][]int32
+	for _, x := range train {
+		for _, completion := range x.Completions {
+			sequences = append(sequences, append(append([]int32{}, x.Prompt...), completion...))
+		}
+	}
+	scores, err := (&reward.Scorer{Model: m}).Scores(ctx, sequences)
+	if err != nil {
+		return nil, o, err
+	}
+	wide := make([]float64, len(scores))
+	for i, s := range scores {
+		wide[i] = float64(s)
+	}
+	o.Mean, o.Std = reward.Spread(wide)
+	gain, bias, err := reward.Gain(wide, c.TargetMean, c.TargetStd)
+	if err != nil {
+		return nil, o, err
+	}
+	if err := reward.Normalise(m, gain, bias); err != nil {
+		return nil, o, err
+	}
+	return m, o, checkpoint.SaveModel(filepath.Join(run.Dir, "model"), m, l.files)
+}
+
+// compareTokens turns rankings of texts into rankings of token ids: the ids they were sampled as where those are
+// known, else the text's with the end-of-text token. It counts the completions cut to fit the model.
+func compareTokens(l language, rankings []dataset.Ranking) (out []reward.Comparison, cut int) {
+	n := l.model.Config.NPositions
+	for _, r := range rankings {
+		c := reward.Comparison{Prompt: r.PromptTokens, Ranks: r.Ranks}
+		if c.Prompt == nil {
+			c.Prompt = l.tok.Encode(r.Prompt)
+		}
+		c.Prompt = c.Prompt[:min(len(c.Prompt), n-1)]
+		for _, x := range r.Completions {
+			tokens := x.Tokens
+			if tokens == nil {
+				tokens = l.withEnd(x.Text)
+			}
+			if len(c.Prompt)+len(tokens) > n {
+				tokens = tokens[:n-len(c.Prompt)]
+				cut++
+			}
+			c.Completions = append(c.Completions, tokens)
+		}
+		out = append(out, c)
+	}
+	return out, cut
+}
+
+// splitByPrompt keeps a share of the prompts, with all their rankings, for evaluation.
+func splitByPrompt(rankings []dataset.Ranking, comparisons []reward.Comparison, share float64, seed uint64) (train, held []reward.Comparison) {
+	place := map[string]int{}
+	for _, r := range rankings {
+		if _, ok := place[r.Prompt]; !ok {
+			place[r.Prompt] = len(place)
+		}
+	}
+	rank := rng.New(seed, "reward/split", 0).Perm(len(place))
+	for i, c := range comparisons {
+		if rank[place[rankings[i].Prompt]] < int(share*float64(len(place))) {
+			held = append(held, c)
+		} else {
+			train = append(train, c)
+		}
+	}
+	return train, held
+}
