@@ -13,10 +13,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
+	"reflect"
 	"slices"
-	"strings"
 
 	"rlhf/gpt"
 	"rlhf/gpt/hf"
@@ -46,13 +48,41 @@ const (
 	manifestFile  = "manifest.json"
 	stateFile     = "state.json"
 	optimizerFile = "optimizer.safetensors"
-	partial       = ".partial"
+	partial       = ".partial" // end of the name of a directory that is being written
+	replaced      = ".old"     // end of the name of a directory that makes room for a new one
 )
 
 // manifest is manifest.json: what a whole checkpoint consists of.
 type manifest struct {
 	Files          map[string]fileSum `json:"files"`
 	OptimizerSteps map[string]int     `json:"optimizer_steps"`
+	SHA256         string             `json:"sha256"` // of the manifest with this field empty
+}
+
+// encode returns the manifest as a file, with its own hash set.
+func (m manifest) encode() ([]byte, error) {
+	m.SHA256 = ""
+	text, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	m.SHA256 = sum(text).SHA256
+	if text, err = json.MarshalIndent(m, "", "  "); err != nil {
+		return nil, err
+	}
+	return append(text, '\n'), nil
+}
+
+// parseManifest is the inverse of encode; any difference to what it wrote is an error.
+func parseManifest(raw []byte) (manifest, error) {
+	var m manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return m, err
+	}
+	if want, err := m.encode(); err != nil || !bytes.Equal(raw, want) {
+		return m, errors.New("damaged: it does not match its own SHA-256")
+	}
+	return m, nil
 }
 
 type fileSum struct {
@@ -66,8 +96,8 @@ func sum(data []byte) fileSum {
 }
 
 // Save writes c to dir. If dir exists it is replaced. A process killed at any
-// moment leaves the old directory, the new one, or neither under this name, but
-// never part of one.
+// moment leaves the old directory or the new one, never part of one; between the
+// two the old one has another name, under which Latest and Restore find it.
 func Save(dir string, c Checkpoint) error {
 	files, err := encode(c)
 	if err != nil {
@@ -116,11 +146,9 @@ func encode(c Checkpoint) (map[string][]byte, error) {
 	for file, data := range files {
 		man.Files[filepath.ToSlash(file)] = sum(data)
 	}
-	text, err := json.MarshalIndent(man, "", "  ")
-	if err != nil {
+	if files[manifestFile], err = man.encode(); err != nil {
 		return nil, err
 	}
-	files[manifestFile] = append(text, '\n')
 	return files, nil
 }
 
@@ -150,105 +178,35 @@ func SaveModel(dir string, m *gpt.Model, t Tokenizer) error {
 	return nil
 }
 
-// writeDir writes files, by path below it, as the directory dir, whole or not at all.
-func writeDir(dir string, files map[string][]byte) error {
-	temporary := dir + partial
-	if err := os.RemoveAll(temporary); err != nil {
-		return err
-	}
-	dirs := map[string]bool{temporary: true}
-	for name, data := range files {
-		path := filepath.Join(temporary, name)
-		dirs[filepath.Dir(path)] = true
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return err
-		}
-		if err := writeFile(path, data); err != nil {
-			return err
-		}
-	}
-	for d := range dirs {
-		if err := syncDir(d); err != nil {
-			return err
-		}
-	}
-	if _, err := os.Stat(dir); err == nil {
-		old := dir + ".old"
-		if err := errors.Join(os.RemoveAll(old), os.Rename(dir, old)); err != nil {
-			return err
-		}
-		defer os.RemoveAll(old)
-	}
-	if err := os.Rename(temporary, dir); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func writeFile(path string, data []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // Restore fills c from the checkpoint in dir: the parameters of its models, the
 // moments and steps of its optimizers, and what its State points at. Every file
 // is checked before anything is changed. Errors name the file and what is wrong
 // with it, or the model whose shape differs.
 func Restore(dir string, c Checkpoint) error {
-	man, err := verify(dir)
+	if err := settle(dir); err != nil {
+		return fmt.Errorf("load checkpoint %s: %w", dir, err)
+	}
+	man, err := verify(dir, c)
 	if err != nil {
 		return fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
 	loaded := map[string]*gpt.Model{}
 	momentsOf := map[string][]hf.NamedTensor{}
 	for name, m := range c.Models {
-		got, err := hf.Load(filepath.Join(dir, name))
-		if err != nil {
-			return fmt.Errorf("load checkpoint: %w", err)
+		if loaded[name], err = loadModel(dir, name, m); err != nil {
+			return fmt.Errorf("load checkpoint %s: %w", dir, err)
 		}
-		if got.Config != m.Config {
-			return fmt.Errorf("load checkpoint %s: model %q has the shape %+v, expected %+v", dir, name, got.Config, m.Config)
-		}
-		loaded[name] = got
 	}
 	for name, o := range c.Optimizers {
-		path := filepath.Join(dir, name, optimizerFile)
-		tensors, err := hf.ReadSafetensors(path)
-		if err != nil {
+		if momentsOf[name], err = loadMoments(filepath.Join(dir, name, optimizerFile), moments(c.Models[name], o)); err != nil {
 			return fmt.Errorf("load checkpoint: %w", err)
 		}
-		want := moments(c.Models[name], o)
-		if len(tensors) != len(want) {
-			return fmt.Errorf("load checkpoint: %s: %d tensors, expected %d", path, len(tensors), len(want))
-		}
-		for i, t := range tensors {
-			if t.Name != want[i].Name || !slices.Equal(t.Shape, want[i].Shape) {
-				return fmt.Errorf("load checkpoint: %s: tensor %s %v, expected %s %v", path, t.Name, t.Shape, want[i].Name, want[i].Shape)
-			}
-		}
-		momentsOf[name] = tensors
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	setState, err := loadState(filepath.Join(dir, stateFile), c.State)
 	if err != nil {
 		return fmt.Errorf("load checkpoint: %w", err)
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(c.State); err != nil {
-		return fmt.Errorf("load checkpoint: %s: %w", filepath.Join(dir, stateFile), err)
-	}
+	setState()
 	for name, m := range c.Models {
 		copy(m.Theta, loaded[name].Theta)
 		m.Changed()
@@ -262,22 +220,66 @@ func Restore(dir string, c Checkpoint) error {
 	return nil
 }
 
-// verify checks every file of a checkpoint against its manifest.
-func verify(dir string) (manifest, error) {
-	var man manifest
+// loadModel reads a model of the shape of want.
+func loadModel(dir, name string, want *gpt.Model) (*gpt.Model, error) {
+	m, err := hf.Load(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	if m.Config != want.Config {
+		return nil, fmt.Errorf("model %q has the shape %+v, expected %+v", name, m.Config, want.Config)
+	}
+	return m, nil
+}
+
+// loadMoments reads tensors of the names and shapes of want, in its order.
+func loadMoments(file string, want []hf.NamedTensor) ([]hf.NamedTensor, error) {
+	tensors, err := hf.ReadSafetensors(file)
+	if err != nil {
+		return nil, err
+	}
+	if len(tensors) != len(want) {
+		return nil, fmt.Errorf("%s: %d tensors, expected %d", file, len(tensors), len(want))
+	}
+	for i, t := range tensors {
+		if t.Name != want[i].Name || !slices.Equal(t.Shape, want[i].Shape) {
+			return nil, fmt.Errorf("%s: tensor %s %v, expected %s %v", file, t.Name, t.Shape, want[i].Name, want[i].Shape)
+		}
+	}
+	return tensors, nil
+}
+
+// loadState reads state.json and returns what puts it in place of what state points at.
+func loadState(file string, state any) (set func(), err error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	to := reflect.ValueOf(state)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
+		return nil, fmt.Errorf("%s: State is a %T, expected a pointer", file, state)
+	}
+	fresh := reflect.New(to.Type().Elem())
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(fresh.Interface()); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return func() { to.Elem().Set(fresh.Elem()) }, nil
+}
+
+// verify checks every file of a checkpoint against its manifest, which must have
+// all that c asks for.
+func verify(dir string, c Checkpoint) (manifest, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, manifestFile))
 	if err != nil {
-		return man, err
+		return manifest{}, err
 	}
-	if err := json.Unmarshal(raw, &man); err != nil {
+	man, err := parseManifest(raw)
+	if err != nil {
 		return man, fmt.Errorf("%s: %w", manifestFile, err)
 	}
-	names := make([]string, 0, len(man.Files))
-	for name := range man.Files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(man.Files)) {
 		data, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(name)))
 		if err != nil {
 			return man, err
@@ -290,75 +292,15 @@ func verify(dir string) (manifest, error) {
 			return man, fmt.Errorf("%s: damaged: its SHA-256 is %s, expected %s", name, got.SHA256, want.SHA256)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Models)) {
+		if _, ok := man.Files[path.Join(name, "model.safetensors")]; !ok {
+			return man, fmt.Errorf("%s: the checkpoint holds no model %q", manifestFile, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Optimizers)) {
+		if _, ok := man.OptimizerSteps[name]; !ok {
+			return man, fmt.Errorf("%s: the checkpoint holds no optimizer %q", manifestFile, name)
+		}
+	}
 	return man, nil
-}
-
-// StepDir returns the directory of a step's checkpoint.
-func StepDir(checkpoints string, step int) string {
-	return filepath.Join(checkpoints, fmt.Sprintf("step-%08d", step))
-}
-
-// steps returns the steps that have a checkpoint, in order.
-func steps(checkpoints string) ([]int, error) {
-	entries, err := os.ReadDir(checkpoints)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []int
-	for _, e := range entries {
-		var step int
-		if _, err := fmt.Sscanf(e.Name(), "step-%d", &step); err == nil && filepath.Base(StepDir("", step)) == e.Name() {
-			out = append(out, step)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
-}
-
-// Latest returns the step of the newest checkpoint and its directory. It returns
-// ErrNone if there is none. Whether the checkpoint is whole, Restore tells: an
-// older one is not used in its place unless the user removes the damaged one.
-func Latest(checkpoints string) (step int, dir string, err error) {
-	all, err := steps(checkpoints)
-	if err != nil {
-		return 0, "", err
-	}
-	if len(all) == 0 {
-		return 0, "", fmt.Errorf("%s: %w", checkpoints, ErrNone)
-	}
-	step = all[len(all)-1]
-	return step, StepDir(checkpoints, step), nil
-}
-
-// Prune removes all but the newest keep checkpoints; keep 0 removes none.
-func Prune(checkpoints string, keep int) error {
-	all, err := steps(checkpoints)
-	if err != nil || keep == 0 {
-		return err
-	}
-	for _, step := range all[:max(0, len(all)-keep)] {
-		if err := os.RemoveAll(StepDir(checkpoints, step)); err != nil {
-			return err
-		}
-	}
-	return clean(checkpoints)
-}
-
-// clean removes what a killed process left under temporary names.
-func clean(checkpoints string) error {
-	entries, err := os.ReadDir(checkpoints)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), partial) || strings.HasSuffix(e.Name(), ".old") {
-			if err := os.RemoveAll(filepath.Join(checkpoints, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
