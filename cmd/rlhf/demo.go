@@ -42,6 +42,7 @@ type demo struct {
 	policy     language
 	basic      sft.Result
 	tuned      sft.Result
+	sampled    []sampled
 	agreement  stats.Agreement
 	rankings   []dataset.Ranking
 	rewarded   rewardOutcome

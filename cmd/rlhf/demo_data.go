@@ -12,7 +12,7 @@ import (
 // ranked, and words of a prompt.
 const (
 	demoHeldOut     = 600
-	demoRanked      = 2400
+	demoRanked      = 3600
 	demoShared      = 5 // every fifth ranked prompt goes to both labelers
 	demoPromptWords = 3 // to 6
 )

@@ -19,7 +19,7 @@ import (
 )
 
 // The demo's two simulated labelers: their noise and the steps in which they see
-// a difference, both in standard deviations of their taste over the completions.
+// a difference, both in standard deviations of their taste over a prompt's completions.
 const (
 	simulatedNoise = .55
 	simulatedStep  = .5
@@ -41,6 +41,7 @@ func (d *demo) sampleTasks(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.sampled = lines
 	tasks, err := sampleTasks(d.c.Sample, lines, 1)
 	if err != nil {
 		return err
@@ -161,15 +162,22 @@ func (d *demo) simulate(ctx context.Context, db *storage.DB, base string) error 
 	}
 }
 
-// tasteSpread returns the standard deviation of the labelers' taste over the held-out reviews' endings.
+// tasteSpread returns how far the labelers' taste tells the completions of one prompt apart: the standard deviation
+// within prompts, over all sampled completions.
 func (d *demo) tasteSpread() float64 {
-	mean, square := 0.0, 0.0
-	for _, r := range d.data.held {
-		t := d.data.taste.SensibleTaste(r.prompt, r.rest)
-		mean += t / float64(len(d.data.held))
-		square += t * t / float64(len(d.data.held))
+	n := d.c.Sample.N
+	square, tastes := 0.0, make([]float64, n)
+	for from := 0; from < len(d.sampled); from += n {
+		mean := 0.0
+		for k, line := range d.sampled[from : from+n] {
+			tastes[k] = d.data.taste.SensibleTaste(line.Prompt, line.Completion)
+			mean += tastes[k] / float64(n)
+		}
+		for _, t := range tastes {
+			square += (t - mean) * (t - mean)
+		}
 	}
-	return math.Sqrt(square - mean*mean)
+	return math.Sqrt(square / float64(len(d.sampled)-len(d.sampled)/n))
 }
 
 // enough is how many rankings a person is asked for at least; fewer teach a reward model very little.
