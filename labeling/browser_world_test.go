@@ -23,6 +23,9 @@ var reviews = []review{
 	{"as a comedy , it", []string{" never finds its rhythm .", " is sharp , generous and full of life .", " works better than it has any right to .", " is a comedy ."}},
 }
 
+// quiet logs nothing.
+var quiet = slog.New(slog.DiscardHandler)
+
 // models are names that must never reach a labeler.
 var models = []string{"secret-sft-model", "secret-ppo-model"}
 
@@ -68,7 +71,7 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		t.Fatal(err)
 	}
-	server := labeling.NewServer(labeling.DefaultConfig(), db, slog.New(slog.DiscardHandler))
+	server := labeling.NewServer(labeling.DefaultConfig(), db, quiet)
 	return &world{site: newSite(t, server.Handler()), db: db}
 }
 
