@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"rlhf/internal/report"
@@ -139,11 +140,15 @@ func (r Result) SettingsSection() report.Section {
 }
 
 // WriteFiles writes compare.json and compare.html, with the first shown pairs of
-// answers, into a directory that exists. Each file appears whole or not at all.
+// answers, into a directory, which it makes if need be. Each file appears whole
+// or not at all.
 func (r Result) WriteFiles(dir string, shown int) error {
 	data, err := r.JSON()
 	if err != nil {
 		return fmt.Errorf("write compare.json: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
 	}
 	if err := report.WriteWhole(filepath.Join(dir, "compare.json"), data); err != nil {
 		return err
