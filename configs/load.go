@@ -167,7 +167,10 @@ func (r *Resolved) merge(v *viper.Viper, origin string, raw []byte) error {
 		return err
 	}
 	v.SetConfigType("yaml")
-	return v.MergeConfig(bytes.NewReader(raw))
+	if err := v.MergeConfig(bytes.NewReader(raw)); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrSetting, origin, err)
+	}
+	return nil
 }
 
 // checkNode checks a mapping below prefix.
@@ -176,9 +179,14 @@ func (r *Resolved) checkNode(origin, prefix string, n *yaml.Node, known map[stri
 	if n.Kind != yaml.MappingNode {
 		return fmt.Errorf("%w: %s: %s: found %q, expected settings", ErrSetting, at(n), strings.TrimSuffix(prefix, "."), n.Value)
 	}
+	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i], n.Content[i+1]
 		full := prefix + name.Value
+		if line, twice := seen[full]; twice {
+			return fmt.Errorf("%w: %s: %s: already set in line %d", ErrSetting, at(name), full, line)
+		}
+		seen[full] = name.Line
 		typ, leaf := known[full]
 		switch {
 		case leaf && value.Kind != yaml.ScalarNode:
