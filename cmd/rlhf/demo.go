@@ -210,8 +210,8 @@ func (d *demo) optimise(ctx context.Context) (err error) {
 
 func (d *demo) compareModels(ctx context.Context) (err error) {
 	s := compare.Study{
-		Before: compare.Side{Name: "before", Model: d.sft.model}, After: compare.Side{Name: "after", Model: d.policy.model},
-		Base: compare.Side{Name: "base", Model: d.base.model}, Tokenizer: d.tok, StopTokens: d.sft.stops(),
+		Before: compare.Side{Name: "the SFT model", Model: d.sft.model}, After: compare.Side{Name: "the PPO policy", Model: d.policy.model},
+		Base: compare.Side{Name: "the pretrained base", Model: d.base.model}, Tokenizer: d.tok, StopTokens: d.sft.stops(),
 		Judge: compare.TextJudge("half of the human labels that no stage has seen", d.data.judge.SensibleTaste),
 	}
 	for _, r := range d.data.held {
