@@ -49,9 +49,8 @@ type packedLayer struct{ qkv, attn, fc, proj []float32 }
 
 // view cuts flat (NumParams) into named slices, in the order of Config.Tensors.
 func view(c Config, flat []float32) params {
-	next := func() []float32 { return nil }
 	ts := c.Tensors()
-	next = func() []float32 {
+	next := func() []float32 {
 		t := ts[0]
 		ts = ts[1:]
 		end := t.Offset + t.Size()

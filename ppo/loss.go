@@ -1,6 +1,8 @@
 package ppo
 
 import (
+	"fmt"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -37,6 +39,8 @@ type expression struct {
 	n       int
 	weights *gorgonia.Node
 	err     error
+
+	constants int // made so far
 }
 
 func (e *expression) keep(node *gorgonia.Node, err error) *gorgonia.Node {
@@ -86,11 +90,14 @@ func (e *expression) times(c float64, scalar *gorgonia.Node) *gorgonia.Node {
 	return e.two(gorgonia.Mul, gorgonia.NewConstant(c), scalar)
 }
 
-// constant is a vector of equal numbers.
+// constant is a vector of equal numbers. It is an input with a value and a name of its own: gorgonia takes two
+// constant vectors that print alike for the same.
 func (e *expression) constant(c float64) *gorgonia.Node {
 	x := make([]float64, e.n)
 	for i := range x {
 		x[i] = c
 	}
-	return gorgonia.NewConstant(tensor.New(tensor.WithShape(e.n), tensor.WithBacking(x)))
+	e.constants++
+	return gorgonia.NewVector(e.weights.Graph(), tensor.Float64, gorgonia.WithShape(e.n), gorgonia.WithName(fmt.Sprintf("constant %d", e.constants)),
+		gorgonia.WithValue(tensor.New(tensor.WithShape(e.n), tensor.WithBacking(x))))
 }

@@ -120,6 +120,18 @@ func TestLossByHand(t *testing.T) {
 	}
 }
 
+// Clip ranges too close to 1 to print differently must still be two: by hand, A = 2 at ratio 1 + 1e-6 is clipped at 1 + 1e-7.
+func TestTinyClipRange(t *testing.T) {
+	c := DefaultConfig()
+	c.ClipRange, c.VFCoef = 1e-7, 0
+	loss, dlogp, _, _ := evaluate(t, c, math.Log1p(1e-6), 0, 0, 0, 2, 0, 0)
+	near(t, "loss", loss, -2*(1+1e-7), 1e-12)
+	near(t, "d logprob", dlogp, 0, 1e-12)
+	loss, dlogp, _, _ = evaluate(t, c, math.Log1p(-1e-6), 0, 0, 0, -2, 0, 0)
+	near(t, "loss below", loss, 2*(1-1e-7), 1e-12)
+	near(t, "d logprob below", dlogp, 0, 1e-12)
+}
+
 func TestValidate(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"nminibatches: must divide batch_size 512 (got 7)":                   func(c *Config) { c.NMinibatches = 7 },

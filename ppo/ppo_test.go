@@ -346,7 +346,7 @@ func TestSameBytesForAnyThreadsAndResumed(t *testing.T) {
 	}
 }
 
-type broken struct{ sevens }
+type broken struct{}
 
 func (broken) Scores(context.Context, [][]int32) ([]float32, error) {
 	return []float32{float32(math.NaN())}, nil
