@@ -29,12 +29,13 @@ import (
 // demo is one run of the whole loop.
 type demo struct {
 	*app
-	c     configs.Resolved
-	dir   string
-	human bool // a person ranks in the browser
-	data  demoData
-	start time.Time
-	times []stageTime
+	c      configs.Resolved
+	dir    string
+	human  bool // a person ranks in the browser
+	ranked int  // prompts whose completions are ranked
+	data   demoData
+	start  time.Time
+	times  []stageTime
 
 	tok        *bpe.Tokenizer
 	base, sft  language
@@ -63,6 +64,7 @@ func (a *app) demoCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "demo", Short: "The whole loop on the embedded data, ending in report.html", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&d.dir, "out", filepath.Join("runs", "demo"), "directory of the run; an earlier one is moved aside")
 	cmd.Flags().BoolVar(&d.human, "label", false, "rank in the browser yourself instead of the simulated labelers")
+	cmd.Flags().IntVar(&d.ranked, "ranked", demoRanked, "prompts whose completions are ranked")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "seed of everything that is drawn")
 	configs.AddFlags(cmd.Flags(), "model", "tokenizer", "pretrain", "sft", "sample", "label", "reward", "ppo", "compare")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) (err error) {
@@ -109,6 +111,9 @@ func (d *demo) run(ctx context.Context, seed uint64) (err error) {
 	}
 	if d.data, err = newDemoData(seed); err != nil {
 		return err
+	}
+	if d.ranked < demoShared || d.ranked > len(d.data.train) {
+		return fmt.Errorf("--ranked: must be from %d to %d (got %d)", demoShared, len(d.data.train), d.ranked)
 	}
 	d.tasteRight, d.judgeRight = d.data.taste.Accuracy(d.data.judgeTexts, d.data.judgeLabels), d.data.judge.Accuracy(d.data.tasteTexts, d.data.tasteLabels)
 	d.say("movie reviews (Pang & Lee 2005, CC BY 4.0): %d to learn from, %d held out; kernels: %s, %d threads", len(d.data.train), len(d.data.held), kernel.Name(), runtime.GOMAXPROCS(0))

@@ -12,9 +12,9 @@ import (
 // ranked, and words of a prompt.
 const (
 	demoHeldOut     = 600
-	demoRanked      = 3600
-	demoShared      = 5 // every fifth ranked prompt goes to both labelers
-	demoPromptWords = 3 // to 6
+	demoRanked      = 3600 // unless --ranked says otherwise
+	demoShared      = 5    // every fifth ranked prompt goes to both labelers
+	demoPromptWords = 3    // to 6
 )
 
 // demoReview is a review as the demo uses it: its first words are a prompt.

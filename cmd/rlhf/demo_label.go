@@ -34,7 +34,7 @@ func (d *demo) db(ctx context.Context) (*storage.DB, error) {
 // sampleTasks samples K completions of each ranked prompt and puts them into the labeling database as tasks.
 func (d *demo) sampleTasks(ctx context.Context) error {
 	var prompts []dataset.Prompt
-	for _, r := range d.data.train[:demoRanked] {
+	for _, r := range d.data.train[:d.ranked] {
 		prompts = append(prompts, dataset.Prompt{Text: r.prompt})
 	}
 	lines, err := d.sample(ctx, d.c.Sample, d.sft, prompts, "sft")

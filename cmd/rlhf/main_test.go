@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -10,7 +8,7 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"rlhf": func() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+		"rlhf": main,
 	})
 }
 
@@ -20,6 +18,6 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flipbit": flipBit, "reviews": reviewFiles},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "reviews": reviewFiles},
 	})
 }

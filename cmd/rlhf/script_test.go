@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -35,6 +36,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if out := ts.ReadFile("stdout"); out != "" {
 		ts.Fatalf("%v: wrote %q to standard output", args[2:], out)
 	}
+}
+
+// waits until a file holds a text: waits FILE TEXT.
+func waits(ts *testscript.TestScript, _ bool, args []string) {
+	for range 3000 {
+		if raw, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && bytes.Contains(raw, []byte(args[1])) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // between two looks at the file
+	}
+	ts.Fatalf("%s never held %q", args[0], args[1])
 }
 
 // flipBit damages a file: flipbit FILE.
