@@ -26,7 +26,7 @@ const (
 	stride   = 15 * time.Millisecond
 )
 
-// TestBrowser uses the pages in a real browser against the real server and a real database. All of it shares one browser.
+// TestBrowser uses the pages as people would, against the real server and its database. All of it shares one browser.
 func TestBrowser(t *testing.T) {
 	browser := startBrowser(t)
 	for _, test := range []struct {
