@@ -117,8 +117,7 @@ func (db *DB) Lease(ctx context.Context, labelerID int64, ttl time.Duration, dra
 	now := db.Now()
 	a := Assignment{Expires: now.Add(ttl)}
 	err := db.write(ctx, func(tx *sql.Tx) error {
-		var held bool
-		err := tx.QueryRowContext(ctx, leaseQuery, sql.Named("me", labelerID), sql.Named("now", now.UnixMilli())).Scan(&a.TaskID, &held)
+		err := tx.QueryRowContext(ctx, leaseQuery, sql.Named("me", labelerID), sql.Named("now", now.UnixMilli())).Scan(&a.TaskID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoTask
 		}
@@ -144,10 +143,9 @@ func (db *DB) Lease(ctx context.Context, labelerID int64, ttl time.Duration, dra
 	return a, err
 }
 
+// leaseQuery finds the task to lease, the one in hand first.
 const leaseQuery = `
-SELECT t.id, EXISTS (SELECT 1 FROM assignments a WHERE a.task_id = t.id AND a.labeler_id = :me AND a.expires_at > :now) AS held
-FROM tasks t
-WHERE t.id = coalesce(
+SELECT coalesce(
   (SELECT a.task_id FROM assignments a JOIN tasks o ON o.id = a.task_id
    WHERE a.labeler_id = :me AND a.expires_at > :now AND o.open = 1
      AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = a.task_id AND r.labeler_id = :me)
@@ -158,7 +156,8 @@ WHERE t.id = coalesce(
      AND (SELECT count(*) FROM rankings r WHERE r.task_id = o.id AND r.sealed = 1 AND r.extra = 0)
        + (SELECT count(*) FROM assignments a WHERE a.task_id = o.id AND a.labeler_id <> :me AND a.expires_at > :now
             AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = a.task_id AND r.labeler_id = a.labeler_id)) < o.overlap
-   ORDER BY o.priority DESC, o.id LIMIT 1))`
+   ORDER BY o.priority DESC, o.id LIMIT 1)) AS id
+WHERE id IS NOT NULL`
 
 // assign renews or creates the labeler's assignment and returns the completions in the order shown.
 func assign(ctx context.Context, tx *sql.Tx, a *Assignment, labelerID, now int64, draw Draw) (shown []int64, err error) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -85,19 +86,11 @@ func (a *app) demoCommand() *cobra.Command {
 // setSeeds gives every section's seed the same value, unless it has one of its own.
 func setSeeds(flags *pflag.FlagSet, seed uint64) (err error) {
 	flags.VisitAll(func(f *pflag.Flag) {
-		if _, name, ok := cutLast(f.Name); ok && name == "seed" && !f.Changed {
+		if strings.HasSuffix(f.Name, ".seed") && !f.Changed {
 			err = errors.Join(err, flags.Set(f.Name, fmt.Sprint(seed)))
 		}
 	})
 	return err
-}
-
-func cutLast(name string) (section, setting string, ok bool) {
-	ext := filepath.Ext(name)
-	if ext == "" {
-		return "", name, false
-	}
-	return name[:len(name)-len(ext)], ext[1:], true
 }
 
 // run goes through the stages.

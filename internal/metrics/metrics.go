@@ -173,13 +173,3 @@ func parse(path string, raw []byte) ([]Record, error) {
 	}
 	return records, in.Err()
 }
-
-// Series returns the steps and values of one key.
-func Series(records []Record, key string) (steps, values []float64) {
-	for _, r := range records {
-		if v, ok := r.Values[key]; ok {
-			steps, values = append(steps, float64(r.Step)), append(values, v)
-		}
-	}
-	return steps, values
-}

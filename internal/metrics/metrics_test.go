@@ -28,9 +28,6 @@ func TestLinesAreSortedShortAndReadBack(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(records, []Record{{1, map[string]float64{"b": .1, "a": 1e-9, "time/x": 3}}, {2, map[string]float64{"a": 1.0 / 3}}}) {
 		t.Errorf("read %v, %v", records, err)
 	}
-	if steps, values := Series(records, "b"); !reflect.DeepEqual(steps, []float64{1}) || !reflect.DeepEqual(values, []float64{.1}) {
-		t.Errorf("series %v %v", steps, values)
-	}
 }
 
 func TestWhatIsNotFiniteIsRefusedWhole(t *testing.T) {
