@@ -53,6 +53,7 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 		}
 	}
 	p.m.packBackward()
+	p.equip()
 	g, C := &p.grads, c.NEmbd
 	for _, x := range []*[]float32{&g.dx, &g.dmid, &g.dnext, &g.dln1, &g.dln2, &g.datt} {
 		*x = grow(*x, N*C)

@@ -163,9 +163,7 @@ func (p *Pass) begin(b Batch) error {
 	}
 	p.firstRow[B] = row
 	p.lnf, p.meanf, p.rstdf = grow(p.lnf, N*c.NEmbd), grow(p.meanf, N), grow(p.rstdf, N)
-	for len(p.work) < workers() {
-		p.work = append(p.work, scratch{})
-	}
+	p.equip()
 	p.targets, p.rows = p.targets[:0], p.rows[:0]
 	for n, target := range b.Targets {
 		if target >= 0 {
@@ -177,6 +175,13 @@ func (p *Pass) begin(b Batch) error {
 		p.out.Values, p.out.Scores = grow(p.out.Values, N), grow(p.out.Scores, B)
 	}
 	return nil
+}
+
+// equip gives every worker that there may be its scratch memory.
+func (p *Pass) equip() {
+	for len(p.work) < workers() {
+		p.work = append(p.work, scratch{})
+	}
 }
 
 func zeros(x []float32, n int) []float32 {

@@ -99,7 +99,7 @@ func (d *demo) run(ctx context.Context, seed uint64) (err error) {
 	if err := moveAside(d.dir); err != nil {
 		return err
 	}
-	if err := keepConfig(d.dir, d.c, false); err != nil {
+	if err := writeWhole(filepath.Join(d.dir, "config.yaml"), d.c.YAML(false)); err != nil {
 		return err
 	}
 	if d.data, err = newDemoData(seed); err != nil {
@@ -145,7 +145,7 @@ func moveAside(dir string) error {
 }
 
 func (d *demo) stage(name string) checkpoint.Run {
-	return checkpoint.Run{Dir: filepath.Join(d.dir, name)}
+	return checkpoint.Run{Dir: filepath.Join(d.dir, name), Config: d.c.YAML(false)}
 }
 
 // done prints a stage's result with the time since the demo began.

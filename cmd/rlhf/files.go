@@ -3,14 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"rlhf/configs"
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/gpt/hf"
@@ -79,31 +75,4 @@ func (j *jsonLines) add(v any) error {
 	e := json.NewEncoder(&j.Buffer)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-// keepConfig stores the resolved settings in a new run's directory, or, when a
-// run is resumed, makes sure they are the ones it began with.
-func keepConfig(dir string, c configs.Resolved, resume bool) error {
-	path := filepath.Join(dir, "config.yaml")
-	want := c.YAML(false)
-	if !resume {
-		if _, err := os.Stat(path); err == nil {
-			return fmt.Errorf("%s holds a run already: resume it or name another directory", dir)
-		}
-		return writeWhole(path, want)
-	}
-	found, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("resume %s: it holds no run (no config.yaml)", dir)
-	}
-	if err != nil {
-		return err
-	}
-	now, then := strings.Split(string(want), "\n"), strings.Split(string(found), "\n")
-	for i := range max(len(now), len(then)) {
-		if i >= len(now) || i >= len(then) || now[i] != then[i] {
-			return fmt.Errorf("resume %s: the settings differ from the run's config.yaml:%d: pass --config %s, or begin a new run", dir, i+1, path)
-		}
-	}
-	return nil
 }

@@ -55,10 +55,7 @@ func (a *app) ppoCommand() *cobra.Command {
 			}
 			queries = append(queries, p.Tokens)
 		}
-		if err := keepConfig(out, c, resume); err != nil {
-			return err
-		}
-		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, checkpoint.Run{Dir: out, Resume: resume})
+		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
 		if err != nil {
 			return err
 		}
@@ -92,11 +89,11 @@ type sampleLine struct {
 	KL       float64 `json:"kl"`
 }
 
-// openSamples begins a run's samples, or cuts a resumed run's back to its newest checkpoint.
+// openSamples names a run's samples and cuts a resumed run's back to its newest checkpoint.
 func openSamples(run checkpoint.Run) (samplesFile, error) {
 	s := samplesFile{filepath.Join(run.Dir, "samples.jsonl")}
 	if !run.Resume {
-		return s, writeWhole(s.path, nil)
+		return s, nil
 	}
 	step, _, err := checkpoint.Latest(filepath.Join(run.Dir, "checkpoints"))
 	if err != nil {
@@ -104,7 +101,7 @@ func openSamples(run checkpoint.Run) (samplesFile, error) {
 	}
 	raw, err := os.ReadFile(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, writeWhole(s.path, nil)
+		return s, nil
 	}
 	if err != nil {
 		return s, err
@@ -126,7 +123,7 @@ func (s samplesFile) write(l language, step int, list []ppo.Sample) error {
 			return err
 		}
 	}
-	f, err := os.OpenFile(s.path, os.O_APPEND|os.O_WRONLY, 0o666)
+	f, err := os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}

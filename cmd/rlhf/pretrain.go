@@ -42,10 +42,7 @@ func (a *app) pretrainCommand() *cobra.Command {
 			}
 			sets[i] = documents(tok, texts, c.Model.NPositions)
 		}
-		if err := keepConfig(out, c, resume); err != nil {
-			return err
-		}
-		_, r, err := a.pretrain(cmd.Context(), c.Config, tok, sets[0], sets[1], checkpoint.Run{Dir: out, Resume: resume})
+		_, r, err := a.pretrain(cmd.Context(), c.Config, tok, sets[0], sets[1], checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
 		if err != nil {
 			return err
 		}

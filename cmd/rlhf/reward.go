@@ -44,10 +44,7 @@ func (a *app) rewardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := keepConfig(out, c, resume); err != nil {
-			return err
-		}
-		_, r, err := a.reward(cmd.Context(), c.Reward, l, rankings, checkpoint.Run{Dir: out, Resume: resume})
+		_, r, err := a.reward(cmd.Context(), c.Reward, l, rankings, checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
 		if err != nil {
 			return err
 		}

@@ -42,10 +42,7 @@ func (a *app) sftCommand() *cobra.Command {
 				a.say("%v: %d of %d completions cut to fit %d tokens, %d dropped whose prompt alone fills them", files, cut, len(d), base.model.Config.NPositions, dropped)
 			}
 		}
-		if err := keepConfig(out, c, resume); err != nil {
-			return err
-		}
-		r, err := a.sft(cmd.Context(), c.Config, base, sets[0], sets[1], checkpoint.Run{Dir: out, Resume: resume})
+		r, err := a.sft(cmd.Context(), c.Config, base, sets[0], sets[1], checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
 		if err != nil {
 			return err
 		}

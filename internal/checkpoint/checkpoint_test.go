@@ -229,7 +229,7 @@ func TestLatestAndPrune(t *testing.T) {
 
 func TestRunsDoNotOverwrite(t *testing.T) {
 	c, _ := example(t, 1)
-	r := checkpoint.Run{Dir: t.TempDir()}
+	r := checkpoint.Run{Dir: t.TempDir(), Config: []byte("ppo:\n  lr: 1\n")}
 	_, out, err := r.Start(c)
 	if err != nil {
 		t.Fatal(err)
@@ -249,8 +249,21 @@ func TestRunsDoNotOverwrite(t *testing.T) {
 	if raw, _ := os.ReadFile(filepath.Join(r.Dir, "metrics.jsonl")); string(raw) != "{\"step\":1,\"a\":1}\n" {
 		t.Errorf("metrics after resuming: %s", raw)
 	}
+	r.Config = []byte("ppo:\n  lr: 2\n")
+	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "the settings differ from the run's config.yaml:2") {
+		t.Errorf("resumed with other settings: %v", err)
+	}
 	r.Dir = t.TempDir()
-	if _, _, err := r.Start(c); !errors.Is(err, checkpoint.ErrNone) {
+	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "it holds no run") {
 		t.Errorf("nothing to resume: %v", err)
+	}
+	r.Resume = false
+	if _, out, err = r.Start(c); err != nil {
+		t.Fatal(err)
+	}
+	out.Close()
+	r.Resume = true
+	if _, _, err := r.Start(c); !errors.Is(err, checkpoint.ErrNone) {
+		t.Errorf("a run without a checkpoint: %v", err)
 	}
 }
