@@ -13,23 +13,24 @@ var ErrNoForward = errors.New("backward without a forward pass before it")
 // gradients is the memory of a backward pass; one layer's worth, used again for each.
 type gradients struct {
 	dx, dmid, dnext []float32 // (N, C) residual stream after, within and before the layer
-	dfc             []float32 // (N, 4C)
+	dwide           []float32 // (N, C) dmid of the last layer, with zeros where nothing is wanted
+	dlnf            []float32 // (wanted, C)
+	dfc, gelu       []float32 // (N, 4C)
 	dln1, dln2      []float32 // (N, C)
 	dqkv            []float32 // (N, 3C)
 	datt            []float32 // (N, C)
 	dvalues         []float32 // (N)
-	dlp, dent       []float32 // (M)
-	tasks           []func(w *scratch)
+
+	theta []float32 // where dp points into
+	dp    params
 }
 
-// headBlockFloats bounds the logits that exist at once in a backward pass.
-const headBlockFloats = 1 << 20
-
-// columnsPerTask and rowsPerTask are the shares of a weight gradient one worker takes at once.
-const (
-	columnsPerTask = 64
-	rowsPerTask    = 48
-)
+func (g *gradients) resize(N, C int) {
+	for _, x := range []*[]float32{&g.dx, &g.dmid, &g.dnext, &g.dln1, &g.dln2, &g.datt} {
+		*x = grow(*x, N*C)
+	}
+	g.dfc, g.gelu, g.dqkv = grow(g.dfc, N*4*C), grow(g.gelu, N*4*C), grow(g.dqkv, N*3*C)
+}
 
 // Backward adds to dtheta (NumParams) the gradient of a scalar whose gradient
 // with respect to the outputs of the last Forward is d. Rows add up in order, so
@@ -39,11 +40,48 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	if !p.ready {
 		return ErrNoForward
 	}
-	c, N, B := p.m.Config, len(p.batch.Tokens), len(p.batch.Lens)
+	if err := p.checkGradients(d, dtheta); err != nil {
+		return err
+	}
+	c, g := p.m.Config, &p.grads
+	p.ready = false
+	g.resize(p.every.n, c.NEmbd)
+	if len(g.theta) == 0 || &g.theta[0] != &dtheta[0] {
+		g.theta, g.dp = dtheta, view(c, dtheta)
+	}
+	p.gather(workers())
+	defer p.team.stop()
+	p.outputsBackward(d)
+	for p.l = c.NLayer - 1; p.l >= 0; p.l-- {
+		p.queueRows(p.set(p.l).n, p.endOfLayer)
+		p.runTasks()
+		p.queueAttention(taskAttendBackward)
+		p.runTasks()
+		p.widen()
+		p.queueWeights()
+		p.queueRows(p.every.n, p.beginLayer)
+		p.runTasks()
+		// what the LayerNorm's gradients are made of is there only now; they wait for the next run of tasks
+		layer, a := &g.dp.layers[p.l], p.acts(p.l)
+		p.queueLayerNorm(layer.ln1w, layer.ln1b, g.dln1, p.input(p.l), a.mean1, a.rstd1, p.every.n)
+		if p.l > 0 {
+			p.runTasks()
+		}
+		g.dx, g.dnext = g.dnext, g.dx
+	}
+	for c0 := 0; c0 < c.NEmbd; c0 += columnsPerTask {
+		p.tasks = append(p.tasks, task{kind: taskEmbedding, dw: g.dp.wte, db: g.dp.wpe, d: g.dx, from: c0, to: min(c0+columnsPerTask, c.NEmbd)})
+	}
+	p.runTasks()
+	return nil
+}
+
+func (p *Pass) checkGradients(d Outputs, dtheta []float32) error {
+	N, B := len(p.batch.Tokens), len(p.batch.Lens)
 	if len(dtheta) != len(p.m.Theta) {
 		return fmt.Errorf("dtheta holds %d floats, the model has %d", len(dtheta), len(p.m.Theta))
 	}
-	for _, f := range []struct {
+	for _, f := range [...]struct {
 		name string
 		got  []float32
 		want int
@@ -52,184 +90,118 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 			return fmt.Errorf("gradient of %s holds %d floats, the output %d", f.name, len(f.got), f.want)
 		}
 	}
-	p.m.packBackward()
-	p.equip()
-	g, C := &p.grads, c.NEmbd
-	for _, x := range []*[]float32{&g.dx, &g.dmid, &g.dnext, &g.dln1, &g.dln2, &g.datt} {
-		*x = grow(*x, N*C)
-	}
-	g.dfc, g.dqkv = grow(g.dfc, N*4*C), grow(g.dqkv, N*3*C)
-	dp := view(c, dtheta)
-
-	clear(g.dln1) // becomes the gradient of the last LayerNorm's output
-	p.headBackward(d, &dp)
-	p.scoreBackward(d, &dp)
-	clear(g.dx)
-	last := p.layers[c.NLayer-1].out
-	parallel(len(p.chunks), func(_, task int) {
-		k := p.chunks[task]
-		a, b := k.r0*C, k.r1*C
-		kernel.LayerNormBackward(g.dx[a:b], g.dln1[a:b], last[a:b], p.meanf[k.r0:k.r1], p.rstdf[k.r0:k.r1], p.m.p.lnfw, k.r1-k.r0, C)
-	})
-	p.queueLayerNorm(dp.lnfw, dp.lnfb, g.dln1, last, p.meanf, p.rstdf)
-	p.runQueue()
-	for l := c.NLayer - 1; l >= 0; l-- {
-		parallel(len(p.chunks), func(worker, task int) { p.layerBackward(l, p.chunks[task], &p.work[worker]) })
-		p.layerWeights(l, &dp.layers[l])
-		g.dx, g.dnext = g.dnext, g.dx
-	}
-	parallel((C+columnsPerTask-1)/columnsPerTask, func(_, task int) {
-		c0 := task * columnsPerTask
-		kernel.EmbedBackward(dp.wte, dp.wpe, g.dx, p.batch.Tokens, p.positions, C, c0, min(c0+columnsPerTask, C))
-	})
 	return nil
 }
 
-// headBackward turns gradients of log-probs and entropies into those of the hidden states and of the
-// tied embedding, one block of rows after another so that never more than a block's logits exist.
-func (p *Pass) headBackward(d Outputs, dp *params) {
-	M, C, V, g := len(p.rows), p.m.Config.NEmbd, p.m.Config.VocabSize, &p.grads
-	if M == 0 || (d.Logprobs == nil && d.Entropy == nil) {
-		return
+// outputsBackward carries the gradients of the outputs back to g.dx, that of the last layer's output (wanted, C).
+func (p *Pass) outputsBackward(d Outputs) {
+	g, C, n := &p.grads, p.m.Config.NEmbd, p.wanted.n
+	g.dlnf = grow(g.dlnf, n*C)
+	if p.m.Config.NLabels == 0 {
+		p.headBackward(d, g.dlnf, &g.dp)
+	} else {
+		p.scoreBackward(d)
 	}
-	g.dlp, g.dent = zeros(g.dlp, M), zeros(g.dent, M)
-	for i, row := range p.rows {
-		if d.Logprobs != nil {
-			g.dlp[i] = d.Logprobs[row]
-		}
-		if d.Entropy != nil {
-			g.dent[i] = d.Entropy[row]
-		}
-	}
-	block := max(headBlockFloats/V/headRows, 2) * headRows
-	if p.kept {
-		block = M
-	}
-	p.logits, p.hidden = grow(p.logits, min(block, M)*V), grow(p.hidden, min(block, M)*C)
-	for b0 := 0; b0 < M; b0 += block {
-		b1 := min(b0+block, M)
-		parallel((b1-b0+headRows-1)/headRows, func(worker, task int) {
-			w := &p.work[worker]
-			i0 := b0 + task*headRows
-			i1 := min(i0+headRows, b1)
-			logits, hidden := p.logits[(i0-b0)*V:(i1-b0)*V], p.hidden[(i0-b0)*C:(i1-b0)*C]
-			if !p.kept {
-				p.project(logits, hidden, i0, i1)
-			}
-			kernel.HeadBackward(logits, p.targets[i0:i1], g.dlp[i0:i1], g.dent[i0:i1], p.lse[i0:i1], p.ent[i0:i1], p.batch.scale(), V)
-			w.hidden = grow(w.hidden, headRows*C)
-			kernel.MatMul(w.hidden, C, logits, V, p.m.backward.head, nil, i1-i0, V, C)
-			for i := i0; i < i1; i++ {
-				copy(g.dln1[p.rows[i]*C:(p.rows[i]+1)*C], w.hidden[(i-i0)*C:])
-			}
-		})
-		// logits = hidden * wte^T, so dwte (V, C) += dlogits^T * hidden
-		p.queueOuter(dp.wte, p.logits, V, p.hidden, C, b1-b0)
-		p.runQueue()
-	}
-	p.kept = false // the logits have become their gradients
+	p.queueRows(n, p.backOut)
+	p.runTasks()
+	p.queueLayerNorm(g.dp.lnfw, g.dp.lnfb, g.dlnf, p.acts(p.m.Config.NLayer-1).out, p.meanf, p.rstdf, n)
+	p.runTasks()
 }
 
-// scoreBackward adds what values and scores contribute to the hidden states and to the score head.
-func (p *Pass) scoreBackward(d Outputs, dp *params) {
-	if p.m.Config.NLabels == 0 || (d.Values == nil && d.Scores == nil) {
-		return
-	}
-	g, N, C := &p.grads, len(p.batch.Tokens), p.m.Config.NEmbd
-	g.dvalues = zeros(g.dvalues, N)
-	copy(g.dvalues, d.Values)
-	for s, ds := range d.Scores {
-		g.dvalues[p.firstRow[s+1]-1] += ds
-	}
-	kernel.DotBackward(g.dln1, g.dvalues, p.m.p.score, N, C)
-	p.queueOuter(dp.score, g.dvalues, 1, p.lnf, C, N)
-	p.runQueue()
+// backOutRows carries g.dlnf back through the last LayerNorm for the rows r0 to r1.
+func (p *Pass) backOutRows(c *crew, r0, r1 int) {
+	g, C := &p.grads, p.m.Config.NEmbd
+	dx := g.dx[r0*C : r1*C]
+	clear(dx)
+	c.layerNormBackward(dx, dx, g.dlnf[r0*C:], p.acts(p.m.Config.NLayer - 1).out[r0*C:], p.meanf[r0:], p.rstdf[r0:], p.m.p.lnfw, r1-r0, C)
 }
 
-// layerBackward carries g.dx, the gradient of the layer's output, back to g.dnext, that of its input, for a chunk.
-func (p *Pass) layerBackward(l int, k chunk, w *scratch) {
-	C, hd, n, g := p.m.Config.NEmbd, p.m.Config.HeadDim(), k.r1-k.r0, &p.grads
-	a, lp, pk := p.layers[l].rows(k.r0, k.r1, C), &p.m.p.layers[l], &p.m.backward.layers[l]
-	cut := func(x []float32, width int) []float32 { return x[k.r0*width : k.r1*width] }
-	dx, dmid, dnext := cut(g.dx, C), cut(g.dmid, C), cut(g.dnext, C)
-	dfc, dln2, dln1, datt, dqkv := cut(g.dfc, 4*C), cut(g.dln2, C), cut(g.dln1, C), cut(g.datt, C), cut(g.dqkv, 3*C)
+// scoreBackward sets g.dlnf to what values and scores contribute, and adds the score head's gradient.
+func (p *Pass) scoreBackward(d Outputs) {
+	g, n, C := &p.grads, p.wanted.n, p.m.Config.NEmbd
+	clear(g.dlnf)
+	if d.Values == nil && d.Scores == nil {
+		return
+	}
+	g.dvalues = zeros(g.dvalues, n)
+	for s, lo := range p.wanted.lo {
+		from, hi := p.wanted.first[s], p.wanted.hi[s]
+		if d.Values != nil {
+			copy(g.dvalues[from:from+hi-lo], d.Values[p.firstRow[s]+lo:])
+		}
+		if d.Scores != nil {
+			g.dvalues[from+hi-lo-1] += d.Scores[s]
+		}
+	}
+	kernel.DotBackward(g.dlnf, g.dvalues, p.m.p.score, n, C)
+	p.queueOuter(g.dp.score, g.dvalues, 1, 1, p.lnf, C, C, n)
+	p.runTasks()
+}
 
+// endOfLayerRows carries g.dx, the gradient of the layer's output, back to g.datt, that of its attention, for the rows r0 to r1.
+func (p *Pass) endOfLayerRows(c *crew, r0, r1 int) {
+	C, n, g := p.m.Config.NEmbd, r1-r0, &p.grads
+	a, lp := p.acts(p.l), &p.m.p.layers[p.l]
+	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*4*C:r1*4*C]
 	// out = mid + projb + gelu(fc)*projw,  fc = fcb + ln2(mid)*fcw
-	kernel.MatMul(dfc, 4*C, dx, C, pk.proj, nil, n, C, 4*C)
-	kernel.GELUBackward(dfc, a.fc, dfc)
-	kernel.MatMul(dln2, C, dfc, 4*C, pk.fc, nil, n, 4*C, C)
-	copy(dmid, dx)
-	kernel.LayerNormBackward(dmid, dln2, a.mid, a.mean2, a.rstd2, lp.ln2w, n, C)
-	// mid = x + attnb + att*attnw,  att = attention(qkv),  qkv = qkvb + ln1(x)*qkvw
-	kernel.MatMul(datt, C, dmid, C, pk.attn, nil, n, C, C)
-	row := 0
-	for _, T := range p.batch.Lens[k.s0:k.s1] {
-		w.attention = grow(w.attention, kernel.AttentionBackwardScratch(hd, T))
-		for h := 0; h < C; h += hd {
-			kernel.AttentionBackward(dqkv[row*3*C+h:], a.qkv[row*3*C+h:], 3*C, datt[row*C+h:], C, C, hd, T, w.attention)
+	c.multiply(kernel.Product{Y: dfc, LdY: 4 * C, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: 4 * C})
+	c.geluBackward(dfc, g.gelu[r0*4*C:r1*4*C], a.fc[r0*4*C:r1*4*C])
+	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: 4 * C, W: kernel.Columns(lp.fcw, 4*C), Rows: n, K: 4 * C, O: C})
+	c.layerNormBackward(dmid, dx, g.dln2[r0*C:], a.mid[r0*C:], a.mean2[r0:], a.rstd2[r0:], lp.ln2w, n, C)
+	// mid = x + attnb + att*attnw
+	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dmid, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
+}
+
+// attendBackward carries g.datt back to g.dqkv for the heads h0 to h1 of a sequence.
+func (p *Pass) attendBackward(w *scratch, seq, h0, h1 int) {
+	C, hd, T, s, g := p.m.Config.NEmbd, p.m.Config.HeadDim(), p.batch.Lens[seq], p.set(p.l), &p.grads
+	w.attention = grow(w.attention, kernel.AttentionBackwardScratch(hd, T))
+	dqkv, qkv, datt := g.dqkv[p.firstRow[seq]*3*C:], p.acts(p.l).qkv[p.firstRow[seq]*3*C:], g.datt[s.first[seq]*C:]
+	for h := h0 * hd; h < h1*hd; h += hd {
+		lo, hi := s.lo[seq], s.hi[seq]
+		if lo == hi {
+			kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, nil, C, C, hd, T, 0, 0, w.attention)
+			continue
 		}
-		row += T
+		kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, datt[h:], C, C, hd, T, lo, hi, w.attention)
 	}
-	kernel.MatMul(dln1, C, dqkv, 3*C, pk.qkv, nil, n, 3*C, C)
-	copy(dnext, dmid)
-	kernel.LayerNormBackward(dnext, dln1, p.input(l)[k.r0*C:k.r1*C], a.mean1, a.rstd1, lp.ln1w, n, C)
 }
 
-// input returns the residual stream before layer l.
-func (p *Pass) input(l int) []float32 {
-	if l == 0 {
-		return p.x
+// widen sets g.dwide to the last layer's g.dmid with a row for every position.
+func (p *Pass) widen() {
+	g, C, s := &p.grads, p.m.Config.NEmbd, p.set(p.l)
+	if s.n == p.every.n {
+		return
 	}
-	return p.layers[l-1].out
+	g.dwide = zeros(g.dwide, p.every.n*C)
+	for q, lo := range s.lo {
+		copy(g.dwide[(p.firstRow[q]+lo)*C:(p.firstRow[q]+s.hi[q])*C], g.dmid[s.first[q]*C:])
+	}
 }
 
-// layerWeights adds the gradients of the layer's parameters.
-func (p *Pass) layerWeights(l int, d *layerParams) {
-	C, N, a, g := p.m.Config.NEmbd, len(p.batch.Tokens), &p.layers[l], &p.grads
-	p.queueOuter(d.projw, a.gelu, 4*C, g.dx, C, N)
-	p.queueOuter(d.fcw, a.ln2, C, g.dfc, 4*C, N)
-	p.queueOuter(d.attnw, a.att, C, g.dmid, C, N)
-	p.queueOuter(d.qkvw, a.ln1, C, g.dqkv, 3*C, N)
-	p.queueSum(d.projb, g.dx, N)
-	p.queueSum(d.fcb, g.dfc, N)
-	p.queueSum(d.attnb, g.dmid, N)
+// beginLayerRows carries g.dqkv back to g.dnext, the gradient of the layer's input, for the rows r0 to r1.
+func (p *Pass) beginLayerRows(c *crew, r0, r1 int) {
+	C, n, g := p.m.Config.NEmbd, r1-r0, &p.grads
+	a, lp, dmid := p.acts(p.l), &p.m.p.layers[p.l], g.dmid
+	if p.set(p.l).n < p.every.n {
+		dmid = g.dwide
+	}
+	// mid = x + ...,  qkv = qkvb + ln1(x)*qkvw
+	c.multiply(kernel.Product{Y: g.dln1[r0*C:], LdY: C, X: g.dqkv[r0*3*C:], LdX: 3 * C, W: kernel.Columns(lp.qkvw, 3*C), Rows: n, K: 3 * C, O: C})
+	c.layerNormBackward(g.dnext[r0*C:], dmid[r0*C:], g.dln1[r0*C:], p.input(p.l)[r0*C:], a.mean1[r0:], a.rstd1[r0:], lp.ln1w, n, C)
+}
+
+// queueWeights queues the gradients of the layer's parameters, but those of its first LayerNorm; the longest come first.
+func (p *Pass) queueWeights() {
+	C, N, n, a, g := p.m.Config.NEmbd, p.every.n, p.set(p.l).n, p.acts(p.l), &p.grads
+	d := &g.dp.layers[p.l]
+	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, 4*C, 4*C, n)
+	p.queueOuter(d.qkvw, a.ln1, C, C, g.dqkv, 3*C, 3*C, N)
+	p.queueOuter(d.projw, g.gelu, 4*C, 4*C, g.dx, C, C, n)
+	p.queueOuter(d.attnw, a.att, C, C, g.dmid, C, C, n)
+	p.queueSum(d.projb, g.dx, n)
+	p.queueSum(d.fcb, g.dfc, n)
+	p.queueSum(d.attnb, g.dmid, n)
 	p.queueSum(d.qkvb, g.dqkv, N)
-	p.queueLayerNorm(d.ln2w, d.ln2b, g.dln2, a.mid, a.mean2, a.rstd2)
-	p.queueLayerNorm(d.ln1w, d.ln1b, g.dln1, p.input(l), a.mean1, a.rstd1)
-	p.runQueue()
-}
-
-// queueOuter adds tasks that compute dw (k, o) += a (rows, k)^T * d (rows, o).
-func (p *Pass) queueOuter(dw, a []float32, k int, d []float32, o, rows int) {
-	for k0 := 0; k0 < k; k0 += rowsPerTask {
-		k1 := min(k0+rowsPerTask, k)
-		p.grads.tasks = append(p.grads.tasks, func(w *scratch) {
-			w.outer = grow(w.outer, kernel.OuterScratch(rowsPerTask))
-			kernel.Outer(dw, o, a, k, d, o, rows, k0, k1, o, w.outer)
-		})
-	}
-}
-
-// queueSum adds a task that computes db += the sum of d's rows.
-func (p *Pass) queueSum(db, d []float32, rows int) {
-	o := len(db)
-	p.grads.tasks = append(p.grads.tasks, func(*scratch) { kernel.ColumnSum(db, d, o, rows, 0, o) })
-}
-
-func (p *Pass) queueLayerNorm(dgain, dbias, dy, x, mean, rstd []float32) {
-	C, N := len(dgain), len(p.batch.Tokens)
-	for c0 := 0; c0 < C; c0 += columnsPerTask {
-		c1 := min(c0+columnsPerTask, C)
-		p.grads.tasks = append(p.grads.tasks, func(*scratch) {
-			kernel.LayerNormBackwardParams(dgain, dbias, dy, x, mean, rstd, N, C, c0, c1)
-		})
-	}
-}
-
-// runQueue runs the queued tasks, each of which owns what it writes.
-func (p *Pass) runQueue() {
-	tasks := p.grads.tasks
-	parallel(len(tasks), func(worker, task int) { tasks[task](&p.work[worker]) })
-	clear(tasks)
-	p.grads.tasks = tasks[:0]
+	p.queueLayerNorm(d.ln2w, d.ln2b, g.dln2, a.mid, a.mean2, a.rstd2, n)
 }

@@ -3,73 +3,63 @@ package gpt
 import "rlhf/internal/kernel"
 
 // acts holds what one layer computes for some rows. Every slice is (rows, width).
+// The fields from att on have one row for each position whose output is wanted:
+// all of them, but in the last layer.
 type acts struct {
 	ln1, mean1, rstd1 []float32 // (rows, C), (rows), (rows)
 	qkv               []float32 // (rows, 3C)
 	att               []float32 // (rows, C) heads side by side
 	mid               []float32 // (rows, C) residual stream after attention
 	ln2, mean2, rstd2 []float32 // (rows, C), (rows), (rows)
-	fc, gelu          []float32 // (rows, 4C)
+	fc                []float32 // (rows, 4C)
 	out               []float32 // (rows, C) residual stream after the layer
 }
 
-// resize makes room for rows rows of C channels.
-func (a *acts) resize(rows, C int) {
-	for _, f := range []struct {
-		x     *[]float32
-		width int
-	}{
-		{&a.ln1, C}, {&a.mean1, 1}, {&a.rstd1, 1}, {&a.qkv, 3 * C}, {&a.att, C}, {&a.mid, C},
-		{&a.ln2, C}, {&a.mean2, 1}, {&a.rstd2, 1}, {&a.fc, 4 * C}, {&a.gelu, 4 * C}, {&a.out, C},
-	} {
-		*f.x = grow(*f.x, rows*f.width)
-	}
+// resize makes room for rows rows of C channels, of which wanted go through the whole layer.
+func (a *acts) resize(rows, wanted, C int) {
+	a.ln1, a.mean1, a.rstd1, a.qkv = grow(a.ln1, rows*C), grow(a.mean1, rows), grow(a.rstd1, rows), grow(a.qkv, rows*3*C)
+	a.att, a.mid, a.ln2, a.out = grow(a.att, wanted*C), grow(a.mid, wanted*C), grow(a.ln2, wanted*C), grow(a.out, wanted*C)
+	a.mean2, a.rstd2, a.fc = grow(a.mean2, wanted), grow(a.rstd2, wanted), grow(a.fc, wanted*4*C)
 }
 
-// rows returns the part of a that belongs to the rows r0 to r1.
-func (a *acts) rows(r0, r1, C int) acts {
-	cut := func(x []float32, width int) []float32 { return x[r0*width : r1*width] }
-	return acts{
-		ln1: cut(a.ln1, C), mean1: cut(a.mean1, 1), rstd1: cut(a.rstd1, 1), qkv: cut(a.qkv, 3*C), att: cut(a.att, C),
-		mid: cut(a.mid, C), ln2: cut(a.ln2, C), mean2: cut(a.mean2, 1), rstd2: cut(a.rstd2, 1),
-		fc: cut(a.fc, 4*C), gelu: cut(a.gelu, 4*C), out: cut(a.out, C),
-	}
+// weights are the matrices of one layer as products read them: in place, or packed.
+type weights struct{ qkv, attn, fc, proj kernel.Matrix }
+
+// matrices returns the layer's matrices in place.
+func (y *layerParams) matrices(C int) weights {
+	return weights{kernel.Rows(y.qkvw, 3*C), kernel.Rows(y.attnw, C), kernel.Rows(y.fcw, 4*C), kernel.Rows(y.projw, C)}
 }
 
-// queryKeyValue computes a.ln1 and a.qkv from the residual stream x (rows, C).
-func (m *Model) queryKeyValue(l int, a acts, x []float32, rows int) {
-	C, w := m.Config.NEmbd, &m.p.layers[l]
-	kernel.LayerNorm(a.ln1, a.mean1, a.rstd1, x, w.ln1w, w.ln1b, rows, C, m.Config.LayerNormEpsilon)
-	kernel.MatMul(a.qkv, 3*C, a.ln1, C, m.forward.layers[l].qkv, w.qkvb, rows, C, 3*C)
+// queryKeyValue computes ln1 and qkv of the rows r0 to r1 from the residual stream x.
+func (m *Model) queryKeyValue(c *crew, l int, w weights, a *acts, x []float32, r0, r1 int) {
+	C, p, rows := m.Config.NEmbd, &m.p.layers[l], r1-r0
+	ln1 := a.ln1[r0*C : r1*C]
+	c.layerNorm(ln1, a.mean1[r0:r1], a.rstd1[r0:r1], x[r0*C:], p.ln1w, p.ln1b, rows, C, m.Config.LayerNormEpsilon)
+	c.multiply(kernel.Product{Y: a.qkv[r0*3*C:], LdY: 3 * C, X: ln1, LdX: C, W: w.qkv, Bias: p.qkvb, Rows: rows, K: C, O: 3 * C})
 }
 
-// afterAttention computes the rest of the layer from x and a.att up to a.out.
-func (m *Model) afterAttention(l int, a acts, x []float32, rows int) {
-	C, w, p := m.Config.NEmbd, &m.p.layers[l], &m.forward.layers[l]
-	kernel.MatMul(a.mid, C, a.att, C, p.attn, w.attnb, rows, C, C)
-	kernel.Add(a.mid[:rows*C], x)
-	kernel.LayerNorm(a.ln2, a.mean2, a.rstd2, a.mid, w.ln2w, w.ln2b, rows, C, m.Config.LayerNormEpsilon)
-	kernel.MatMul(a.fc, 4*C, a.ln2, C, p.fc, w.fcb, rows, C, 4*C)
-	kernel.GELU(a.gelu, a.fc[:rows*4*C])
-	kernel.MatMul(a.out, C, a.gelu, 4*C, p.proj, w.projb, rows, 4*C, C)
-	kernel.Add(a.out[:rows*C], a.mid[:rows*C])
+// afterAttention computes the rest of the layer, up to out, for the rows r0 to r1 from att and the residual stream x.
+// gelu (rows, 4C) is scratch: the backward pass computes it again.
+func (m *Model) afterAttention(c *crew, l int, w weights, a *acts, x, gelu []float32, r0, r1 int) {
+	C, p, rows := m.Config.NEmbd, &m.p.layers[l], r1-r0
+	mid, ln2, fc := a.mid[r0*C:r1*C], a.ln2[r0*C:r1*C], a.fc[r0*4*C:r1*4*C]
+	c.multiply(kernel.Product{Y: mid, LdY: C, X: a.att[r0*C:], LdX: C, W: w.attn, Bias: p.attnb, Residual: x[r0*C:], LdResidual: C, Rows: rows, K: C, O: C})
+	c.layerNorm(ln2, a.mean2[r0:r1], a.rstd2[r0:r1], mid, p.ln2w, p.ln2b, rows, C, m.Config.LayerNormEpsilon)
+	c.multiply(kernel.Product{Y: fc, LdY: 4 * C, Activated: gelu, X: ln2, LdX: C, W: w.fc, Bias: p.fcb, Rows: rows, K: C, O: 4 * C})
+	c.multiply(kernel.Product{Y: a.out[r0*C:], LdY: C, X: gelu, LdX: 4 * C, W: w.proj, Bias: p.projb, Residual: mid, LdResidual: C, Rows: rows, K: 4 * C, O: C})
 }
 
-// attendSequences computes a.att for whole sequences that stand one after another.
-func (m *Model) attendSequences(a acts, lens []int, scratch *[]float32) {
+// attend computes att of the heads h0 to h1 of one sequence of T positions, whose rows of qkv begin at row, for the
+// queries of positions lo to hi, whose rows of att begin at to.
+func (m *Model) attend(w *scratch, a *acts, row, T, to, lo, hi, h0, h1 int) {
 	C, hd := m.Config.NEmbd, m.Config.HeadDim()
-	row := 0
-	for _, T := range lens {
-		cap := kernel.AttentionCap(T)
-		nk, nv := kernel.AttentionSize(hd, cap)
-		*scratch = grow(*scratch, nk+nv+kernel.AttentionScratch(hd, cap))
-		s := *scratch
-		kt, v, rest := s[:nk], s[nk:nk+nv], s[nk+nv:]
-		qkv, att := a.qkv[row*3*C:], a.att[row*C:]
-		for h := 0; h < C; h += hd {
-			kernel.AttentionStore(kt, v, qkv[C+h:], qkv[2*C+h:], 3*C, hd, cap, 0, T)
-			kernel.Attention(att[h:], C, qkv[h:], 3*C, kt, v, hd, cap, 0, T, rest)
-		}
-		row += T
+	cap := kernel.AttentionCap(T)
+	nk, nv := kernel.AttentionSize(hd, cap)
+	w.attention = grow(w.attention, nk+nv+kernel.AttentionScratch(hd, cap))
+	kt, v, rest := w.attention[:nk], w.attention[nk:nk+nv], w.attention[nk+nv:]
+	qkv := a.qkv[row*3*C:]
+	for h := h0 * hd; h < h1*hd && lo < hi; h += hd {
+		kernel.AttentionStore(kt, v, qkv[C+h:], qkv[2*C+h:], 3*C, hd, cap, 0, hi)
+		kernel.Attention(a.att[to*C+h:], C, qkv[lo*3*C+h:], 3*C, kt, v, hd, cap, lo, hi, rest)
 	}
 }

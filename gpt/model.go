@@ -3,6 +3,7 @@ package gpt
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"rlhf/internal/kernel"
 	"rlhf/internal/rng"
@@ -15,10 +16,13 @@ type Model struct {
 	Config Config
 	Theta  []float32 // (NumParams) all parameters, in the order of Config.Tensors
 
-	p        params
-	forward  packed // of the weights, refreshed by Changed
-	backward packed // of their transposes, refreshed by the first backward pass after Changed
-	stale    bool   // reports whether backward is older than Theta
+	p      params
+	packed packed
+
+	decoders struct { // their memory outlives a call of Sample
+		sync.Mutex
+		idle []*decoder
+	}
 }
 
 // params is a flat slice of parameters, or of their gradients, seen by name.
@@ -39,8 +43,12 @@ type layerParams struct {
 	projw, projb []float32 // (4C, C), (C)
 }
 
-// packed holds matrices in the layout of kernel.MatMul.
+// packed holds the weights in the layout in which products with few rows read them: copies for sampling, made by the
+// first sampler after a change.
 type packed struct {
+	mu     sync.Mutex
+	fresh  bool // reports whether the copies are of the present Theta
+	isa    string
 	head   []float32
 	layers []packedLayer
 }
@@ -132,59 +140,47 @@ func hasSuffix(name string, suffixes ...string) bool {
 
 // Changed takes new values of Theta into use. It must not run beside a pass or a
 // sampler of the same model.
-func (m *Model) Changed() {
-	c := m.Config
-	m.stale = true
-	if m.forward.layers == nil {
-		m.forward.layers = make([]packedLayer, c.NLayer)
-	}
-	C := c.NEmbd
-	parallel(c.NLayer+1, func(_, task int) {
-		if task == c.NLayer {
-			if c.NLabels == 0 {
-				repack(&m.forward.head, kernel.PackTransposed, m.p.wte, C, c.VocabSize)
-			}
-			return
-		}
-		w, to := &m.p.layers[task], &m.forward.layers[task]
-		repack(&to.qkv, kernel.Pack, w.qkvw, C, 3*C)
-		repack(&to.attn, kernel.Pack, w.attnw, C, C)
-		repack(&to.fc, kernel.Pack, w.fcw, C, 4*C)
-		repack(&to.proj, kernel.Pack, w.projw, 4*C, C)
-	})
-}
+func (m *Model) Changed() { m.packed.fresh = false }
 
-// packBackward brings the transposed panels up to date.
-func (m *Model) packBackward() {
-	if !m.stale {
+// pack brings the packed copies up to date, with the workers of t.
+func (m *Model) pack(t *team) {
+	k := &m.packed
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.fresh && k.isa == kernel.Name() {
 		return
 	}
 	c := m.Config
-	if m.backward.layers == nil {
-		m.backward.layers = make([]packedLayer, c.NLayer)
-	}
 	C := c.NEmbd
-	parallel(c.NLayer+1, func(_, task int) {
-		if task == c.NLayer {
-			if c.NLabels == 0 {
-				repack(&m.backward.head, kernel.Pack, m.p.wte, c.VocabSize, C)
-			}
+	if k.layers == nil {
+		k.layers = make([]packedLayer, c.NLayer)
+	}
+	k.head = grow(k.head, kernel.PackedSize(C, c.VocabSize))
+	for l := range k.layers {
+		to := &k.layers[l]
+		to.qkv, to.attn = grow(to.qkv, kernel.PackedSize(C, 3*C)), grow(to.attn, kernel.PackedSize(C, C))
+		to.fc, to.proj = grow(to.fc, kernel.PackedSize(C, 4*C)), grow(to.proj, kernel.PackedSize(4*C, C))
+	}
+	const share = 32 // parts the embedding is packed in
+	panels := kernel.Panels(c.VocabSize)
+	t.each(c.NLayer+share, func(_, task int) {
+		if task < share {
+			kernel.Pack(k.head, kernel.Columns(m.p.wte, C), C, c.VocabSize, panels*task/share, panels*(task+1)/share)
 			return
 		}
-		w, to := &m.p.layers[task], &m.backward.layers[task]
-		repack(&to.qkv, kernel.PackTransposed, w.qkvw, 3*C, C)
-		repack(&to.attn, kernel.PackTransposed, w.attnw, C, C)
-		repack(&to.fc, kernel.PackTransposed, w.fcw, 4*C, C)
-		repack(&to.proj, kernel.PackTransposed, w.projw, C, 4*C)
+		w, to := m.p.layers[task-share].matrices(C), &k.layers[task-share]
+		kernel.Pack(to.qkv, w.qkv, C, 3*C, 0, kernel.Panels(3*C))
+		kernel.Pack(to.attn, w.attn, C, C, 0, kernel.Panels(C))
+		kernel.Pack(to.fc, w.fc, C, 4*C, 0, kernel.Panels(4*C))
+		kernel.Pack(to.proj, w.proj, 4*C, C, 0, kernel.Panels(C))
 	})
-	m.stale = false
+	k.fresh, k.isa = true, kernel.Name()
 }
 
-func repack(dst *[]float32, pack func(dst, w []float32, k, o int), w []float32, k, o int) {
-	if size := kernel.PackedSize(k, o); len(*dst) != size {
-		*dst = make([]float32, size)
-	}
-	pack(*dst, w, k, o)
+// packedWeights returns the packed matrices of layer l.
+func (m *Model) packedWeights(l int) weights {
+	k := &m.packed.layers[l]
+	return weights{kernel.Packed(k.qkv), kernel.Packed(k.attn), kernel.Packed(k.fc), kernel.Packed(k.proj)}
 }
 
 // Tensor returns the named parameter as a view into Theta, or nil if the model

@@ -13,11 +13,25 @@ type Batch struct {
 	Lens   []int   // (B) lengths, each 1 to NPositions, that add up to N
 
 	// Targets (N) holds at each position the token whose log-prob is wanted there,
-	// normally the next one, or -1 for none. nil asks for no log-probs.
+	// normally the next one, or -1 for none. nil asks for no log-probs. What comes
+	// before a sequence's first target or after its last costs no work in the last layer.
 	Targets []int32
+
+	// ValuesFrom (B) holds, for a model with a score head, the position of each
+	// sequence from which on values are wanted; those before are 0 and cost no work
+	// in the last layer. nil asks for all.
+	ValuesFrom []int
 
 	// Temperature divides the logits before the softmax; 0 reads as 1.
 	Temperature float32
+}
+
+// scale returns the factor of the logits.
+func (b Batch) scale() float32 {
+	if b.Temperature == 0 {
+		return 1
+	}
+	return 1 / b.Temperature
 }
 
 // Outputs holds what a pass computes, and, as the argument of Backward, the
@@ -25,7 +39,7 @@ type Batch struct {
 type Outputs struct {
 	Logprobs []float32 // (N) nats; 0 where there is no target
 	Entropy  []float32 // (N) nats, of the next-token distribution; 0 where there is no target
-	Values   []float32 // (N) score head at every position; nil for a language model
+	Values   []float32 // (N) score head at every wanted position, else 0; nil for a language model
 	Scores   []float32 // (B) score head at each sequence's last token; nil for a language model
 }
 
@@ -38,156 +52,243 @@ type Pass struct {
 	batch     Batch
 	positions []int32 // (N)
 	firstRow  []int   // (B+1)
-	chunks    []chunk
-	targets   []int32 // rows with a target, and their targets (M)
-	rows      []int
+	every     rowset  // all positions
+	wanted    rowset  // those that outputs are wanted of: the rows of the last layer's second half
+	keep      bool    // reports whether all layers are kept for Backward
+	ready     bool    // reports whether the last call was a Forward that Backward can follow
 
 	x      []float32 // (N, C) embeddings
+	xw     []float32 // (wanted, C) the last layer's input where outputs are wanted
 	layers []acts
-	lnf    []float32 // (N, C)
-	meanf  []float32 // (N)
-	rstdf  []float32 // (N)
-	lse    []float64 // (M)
-	lp     []float32 // (M)
-	ent    []float32 // (M)
+	lnf    []float32 // (wanted, C)
+	meanf  []float32 // (wanted)
+	rstdf  []float32 // (wanted)
+	values []float32 // (wanted)
 	out    Outputs
 
-	ready  bool      // reports whether the last call was a Forward that Backward can follow
-	kept   bool      // reports whether logits and hidden hold the last Forward's, for all rows with a target
-	logits []float32 // (M, V) if M*V is at most keptFloats, else (headBlock, V) during Backward
-	hidden []float32 // (M, C) or (headBlock, C), their hidden states
-	grads  gradients
-	work   []scratch // one a worker
+	head  headState
+	grads gradients
+
+	team     team
+	work     []scratch // one a worker
+	solo     []crew    // of one worker each
+	together crew
+	tasks    []task
+	body     func(c *crew, r0, r1 int) // of taskRows
+	l        int                       // the layer in work
+
+	doTask                                         func(worker, number int)
+	start, middle, endOfLayer, beginLayer, backOut func(c *crew, r0, r1 int)
 }
 
-// chunk is a run of whole sequences that one worker takes at once.
-type chunk struct{ s0, s1, r0, r1 int }
-
-// scratch is the memory of one worker.
-type scratch struct {
-	attention []float32
-	logits    []float32
-	hidden    []float32
-	outer     []float32
-	layer     acts // for passes that keep nothing
-	x         []float32
+// rowset is a run of positions of each sequence, packed.
+type rowset struct {
+	n      int
+	first  []int // (B) row at which a sequence's run begins
+	lo, hi []int // (B) its positions
 }
-
-// chunkRows is the least number of rows worth handing to a worker.
-const chunkRows = 96
 
 // NewPass returns a workspace for m.
-func NewPass(m *Model) *Pass { return &Pass{m: m} }
+func NewPass(m *Model) *Pass {
+	p := &Pass{m: m, layers: make([]acts, m.Config.NLayer)}
+	p.doTask, p.start, p.middle = p.do, p.startRows, p.middleRows
+	p.endOfLayer, p.beginLayer, p.backOut = p.endOfLayerRows, p.beginLayerRows, p.backOutRows
+	return p
+}
 
 // Forward computes the outputs of b and keeps what Backward needs. The slices of
 // the result are valid until the next call. It returns an error that names the
 // first length or token outside the model's range.
 func (p *Pass) Forward(b Batch) (Outputs, error) {
-	if err := p.begin(b); err != nil {
-		return Outputs{}, err
-	}
-	m, C, N := p.m, p.m.Config.NEmbd, len(b.Tokens)
-	p.x = grow(p.x, N*C)
-	if len(p.layers) == 0 {
-		p.layers = make([]acts, m.Config.NLayer)
-	}
-	for l := range p.layers {
-		p.layers[l].resize(N, C)
-	}
-	parallel(len(p.chunks), func(worker, task int) {
-		k := p.chunks[task]
-		lens := b.Lens[k.s0:k.s1]
-		x := p.x[k.r0*C : k.r1*C]
-		kernel.Embed(x, b.Tokens[k.r0:k.r1], p.positions[k.r0:k.r1], m.p.wte, m.p.wpe, C)
-		for l := range p.layers {
-			a := p.layers[l].rows(k.r0, k.r1, C)
-			m.queryKeyValue(l, a, x, k.r1-k.r0)
-			m.attendSequences(a, lens, &p.work[worker].attention)
-			m.afterAttention(l, a, x, k.r1-k.r0)
-			x = a.out
-		}
-		p.finish(k, x)
-	})
-	p.head(len(p.rows)*m.Config.VocabSize <= keptFloats)
-	p.ready = true
-	return p.out, nil
+	err := p.forward(b, true)
+	p.ready = err == nil
+	return p.out, err
 }
 
 // Evaluate is Forward for callers that will not call Backward: the same bits with
-// memory for one layer of one chunk of sequences instead of all.
+// memory for two layers instead of all.
 func (p *Pass) Evaluate(b Batch) (Outputs, error) {
-	if err := p.begin(b); err != nil {
-		return Outputs{}, err
-	}
-	m, C := p.m, p.m.Config.NEmbd
-	parallel(len(p.chunks), func(worker, task int) {
-		k, w := p.chunks[task], &p.work[worker]
-		n := k.r1 - k.r0
-		w.layer.resize(n, C)
-		w.x = grow(w.x, n*C)
-		kernel.Embed(w.x, b.Tokens[k.r0:k.r1], p.positions[k.r0:k.r1], m.p.wte, m.p.wpe, C)
-		for l := range m.Config.NLayer {
-			m.queryKeyValue(l, w.layer, w.x, n)
-			m.attendSequences(w.layer, b.Lens[k.s0:k.s1], &w.attention)
-			m.afterAttention(l, w.layer, w.x, n)
-			w.x, w.layer.out = w.layer.out, w.x
-		}
-		p.finish(k, w.x)
-	})
-	p.head(false)
-	return p.out, nil
+	err := p.forward(b, false)
+	return p.out, err
 }
 
-// begin checks the batch and lays out rows, chunks and outputs.
-func (p *Pass) begin(b Batch) error {
-	p.ready = false
+func (p *Pass) forward(b Batch, keep bool) error {
+	p.ready, p.keep, p.out = false, keep, Outputs{Logprobs: p.out.Logprobs, Entropy: p.out.Entropy, Values: p.out.Values, Scores: p.out.Scores}
 	if err := p.check(b); err != nil {
+		p.out = Outputs{}
 		return err
 	}
+	p.lay(b)
+	p.gather(workers())
+	defer p.team.stop()
+	last := p.m.Config.NLayer - 1
+	p.l = 0
+	p.queueRows(p.every.n, p.start)
+	p.runTasks()
+	for p.l = 0; p.l <= last; p.l++ {
+		p.queueAttention(taskAttend)
+		p.runTasks()
+		if p.l == last {
+			p.takeWanted()
+		}
+		p.queueRows(p.set(p.l).n, p.middle)
+		p.runTasks()
+	}
+	p.l = last
+	p.finish()
+	return nil
+}
+
+// gather brings n workers together, each with its memory; p.team.stop must follow.
+func (p *Pass) gather(n int) {
+	for len(p.work) < n {
+		p.work = append(p.work, scratch{})
+	}
+	if len(p.solo) < n {
+		p.solo = make([]crew, n)
+	}
+	for w := range p.solo {
+		p.solo[w] = alone(p.work[w:])
+	}
+	p.team.start(n)
+	p.together.begin(&p.team, p.work)
+}
+
+// set returns the positions that go through the second half of layer l.
+func (p *Pass) set(l int) *rowset {
+	if l == p.m.Config.NLayer-1 {
+		return &p.wanted
+	}
+	return &p.every
+}
+
+// acts returns where layer l is computed: a pass that keeps nothing uses the first one's memory up to the last.
+func (p *Pass) acts(l int) *acts {
+	if !p.keep && l < p.m.Config.NLayer-1 {
+		return &p.layers[0]
+	}
+	return &p.layers[l]
+}
+
+// input returns the residual stream before layer l, for all positions.
+func (p *Pass) input(l int) []float32 {
+	if l == 0 {
+		return p.x
+	}
+	return p.acts(l - 1).out
+}
+
+// residual returns the rows of input(l) that go through the layer's second half.
+func (p *Pass) residual(l int) []float32 {
+	if p.set(l).n < p.every.n {
+		return p.xw
+	}
+	return p.input(l)
+}
+
+// takeWanted copies the last layer's input of the positions that outputs are wanted of.
+func (p *Pass) takeWanted() {
+	if p.wanted.n == p.every.n {
+		return
+	}
+	C, x := p.m.Config.NEmbd, p.input(p.l)
+	p.xw = grow(p.xw, p.wanted.n*C)
+	for s, lo := range p.wanted.lo {
+		copy(p.xw[p.wanted.first[s]*C:], x[(p.firstRow[s]+lo)*C:(p.firstRow[s]+p.wanted.hi[s])*C])
+	}
+}
+
+// startRows embeds the rows r0 to r1 and begins the first layer.
+func (p *Pass) startRows(c *crew, r0, r1 int) {
+	m, C := p.m, p.m.Config.NEmbd
+	kernel.Embed(p.x[r0*C:r1*C], p.batch.Tokens[r0:r1], p.positions[r0:r1], m.p.wte, m.p.wpe, C)
+	m.queryKeyValue(c, 0, m.p.layers[0].matrices(C), p.acts(0), p.x, r0, r1)
+}
+
+// middleRows ends layer p.l for the rows r0 to r1 and begins the next.
+func (p *Pass) middleRows(c *crew, r0, r1 int) {
+	m, C, l := p.m, p.m.Config.NEmbd, p.l
+	w := &c.work[0] // a worker alone has its own memory, the team uses the first one's
+	w.gelu = grow(w.gelu, (r1-r0)*4*C)
+	m.afterAttention(c, l, m.p.layers[l].matrices(C), p.acts(l), p.residual(l), w.gelu, r0, r1)
+	if l+1 < m.Config.NLayer {
+		m.queryKeyValue(c, l+1, m.p.layers[l+1].matrices(C), p.acts(l+1), p.acts(l).out, r0, r1)
+		return
+	}
+	c.layerNorm(p.lnf[r0*C:], p.meanf[r0:], p.rstdf[r0:], p.acts(l).out[r0*C:], m.p.lnfw, m.p.lnfb, r1-r0, C, m.Config.LayerNormEpsilon)
+	if m.Config.NLabels > 0 {
+		kernel.Dot(p.values[r0:r1], p.lnf[r0*C:], m.p.score, r1-r0, C)
+	}
+}
+
+// finish sets the outputs.
+func (p *Pass) finish() {
+	if p.m.Config.NLabels == 0 {
+		p.headForward()
+		return
+	}
+	clear(p.out.Values)
+	for s, lo := range p.wanted.lo {
+		copy(p.out.Values[p.firstRow[s]+lo:], p.values[p.wanted.first[s]:p.wanted.first[s]+p.wanted.hi[s]-lo])
+		p.out.Scores[s] = p.out.Values[p.firstRow[s+1]-1]
+	}
+}
+
+// lay lays out rows, buffers and outputs for b.
+func (p *Pass) lay(b Batch) {
 	c, N, B := p.m.Config, len(b.Tokens), len(b.Lens)
 	p.batch = b
 	p.positions, p.firstRow = grow(p.positions, N), grow(p.firstRow, B+1)
-	p.chunks = p.chunks[:0]
-	row, k := 0, chunk{}
+	p.every.resize(B)
+	p.wanted.resize(B)
+	row, wanted := 0, 0
 	for s, T := range b.Lens {
 		p.firstRow[s] = row
 		for t := range T {
 			p.positions[row+t] = int32(t)
 		}
+		lo, hi := b.wants(c, s, row)
+		p.every.first[s], p.every.lo[s], p.every.hi[s] = row, 0, T
+		p.wanted.first[s], p.wanted.lo[s], p.wanted.hi[s] = wanted, lo, hi
+		wanted += hi - lo
 		row += T
-		if row-k.r0 >= chunkRows || s == B-1 {
-			k.s1, k.r1 = s+1, row
-			p.chunks = append(p.chunks, k)
-			k = chunk{s0: s + 1, r0: row}
-		}
 	}
-	p.firstRow[B] = row
-	p.lnf, p.meanf, p.rstdf = grow(p.lnf, N*c.NEmbd), grow(p.meanf, N), grow(p.rstdf, N)
-	p.equip()
-	p.targets, p.rows = p.targets[:0], p.rows[:0]
-	for n, target := range b.Targets {
-		if target >= 0 {
-			p.targets, p.rows = append(p.targets, target), append(p.rows, n)
+	p.firstRow[B], p.every.n, p.wanted.n = row, N, wanted
+	C := c.NEmbd
+	p.x, p.lnf, p.meanf, p.rstdf, p.values = grow(p.x, N*C), grow(p.lnf, wanted*C), grow(p.meanf, wanted), grow(p.rstdf, wanted), grow(p.values, wanted)
+	for l := range p.layers {
+		if p.keep || l == 0 || l == c.NLayer-1 {
+			p.layers[l].resize(N, p.set(l).n, C)
 		}
 	}
 	p.out.Logprobs, p.out.Entropy = zeros(p.out.Logprobs, N), zeros(p.out.Entropy, N)
 	if c.NLabels > 0 {
 		p.out.Values, p.out.Scores = grow(p.out.Values, N), grow(p.out.Scores, B)
 	}
-	return nil
 }
 
-// equip gives every worker that there may be its scratch memory.
-func (p *Pass) equip() {
-	for len(p.work) < workers() {
-		p.work = append(p.work, scratch{})
+func (r *rowset) resize(B int) {
+	r.first, r.lo, r.hi = grow(r.first, B), grow(r.lo, B), grow(r.hi, B)
+}
+
+// wants returns the positions of sequence s, which begins at row, that outputs are wanted of: a run.
+func (b Batch) wants(c Config, s, row int) (lo, hi int) {
+	T := b.Lens[s]
+	if c.NLabels > 0 {
+		if b.ValuesFrom == nil {
+			return 0, T
+		}
+		return b.ValuesFrom[s], T
 	}
-}
-
-func zeros(x []float32, n int) []float32 {
-	x = grow(x, n)
-	clear(x)
-	return x
+	for t := range T {
+		if b.Targets != nil && b.Targets[row+t] >= 0 {
+			if hi == 0 {
+				lo = t
+			}
+			hi = t + 1
+		}
+	}
+	return lo, hi
 }
 
 func (p *Pass) check(b Batch) error {
@@ -206,13 +307,16 @@ func (p *Pass) check(b Batch) error {
 			return fmt.Errorf("token %d: id %d, the vocabulary has %d", n, t, c.VocabSize)
 		}
 	}
-	if b.Targets == nil {
-		return nil
+	if b.Temperature < 0 {
+		return fmt.Errorf("temperature: must not be negative (got %g)", b.Temperature)
 	}
 	if c.NLabels > 0 {
-		return fmt.Errorf("batch: targets for a model with a score head")
+		return checkValues(b)
 	}
-	if len(b.Targets) != N {
+	if b.ValuesFrom != nil {
+		return fmt.Errorf("batch: values wanted of a model without a score head")
+	}
+	if b.Targets != nil && len(b.Targets) != N {
 		return fmt.Errorf("batch: %d tokens but %d targets", N, len(b.Targets))
 	}
 	for n, t := range b.Targets {
@@ -220,73 +324,21 @@ func (p *Pass) check(b Batch) error {
 			return fmt.Errorf("target %d: id %d, the vocabulary has %d", n, t, c.VocabSize)
 		}
 	}
-	if b.Temperature < 0 {
-		return fmt.Errorf("temperature: must not be negative (got %g)", b.Temperature)
-	}
 	return nil
 }
 
-// finish applies the last LayerNorm and the score head to a chunk's residual stream.
-func (p *Pass) finish(k chunk, x []float32) {
-	c, n := p.m.Config, k.r1-k.r0
-	C := c.NEmbd
-	lnf := p.lnf[k.r0*C : k.r1*C]
-	kernel.LayerNorm(lnf, p.meanf[k.r0:k.r1], p.rstdf[k.r0:k.r1], x, p.m.p.lnfw, p.m.p.lnfb, n, C, c.LayerNormEpsilon)
-	if c.NLabels == 0 {
-		return
+// checkValues checks what is asked of a model with a score head.
+func checkValues(b Batch) error {
+	if b.Targets != nil {
+		return fmt.Errorf("batch: targets for a model with a score head")
 	}
-	kernel.Dot(p.out.Values[k.r0:k.r1], lnf, p.m.p.score, n, C)
-	for s := k.s0; s < k.s1; s++ {
-		p.out.Scores[s] = p.out.Values[p.firstRow[s+1]-1]
+	if b.ValuesFrom != nil && len(b.ValuesFrom) != len(b.Lens) {
+		return fmt.Errorf("batch: %d sequences but %d beginnings of values", len(b.Lens), len(b.ValuesFrom))
 	}
-}
-
-// headRows is the number of rows whose logits one worker computes at a time.
-const headRows = 24
-
-// keptFloats bounds the logits that a forward pass leaves for the backward pass. Larger batches
-// compute them again there, block by block, so that memory does not grow with rows times vocabulary.
-const keptFloats = 1 << 22
-
-// scale returns the factor of the logits.
-func (b Batch) scale() float32 {
-	if b.Temperature == 0 {
-		return 1
-	}
-	return 1 / b.Temperature
-}
-
-// head computes log-probs and entropies of the rows that have a target, a few rows at a time, and
-// keeps the logits if told to.
-func (p *Pass) head(keep bool) {
-	M, C, V := len(p.rows), p.m.Config.NEmbd, p.m.Config.VocabSize
-	p.lse, p.lp, p.ent = grow(p.lse, M), grow(p.lp, M), grow(p.ent, M)
-	if p.kept = keep; keep {
-		p.logits, p.hidden = grow(p.logits, M*V), grow(p.hidden, M*C)
-	}
-	parallel((M+headRows-1)/headRows, func(worker, task int) {
-		i0, i1 := task*headRows, min((task+1)*headRows, M)
-		var logits, hidden []float32
-		if keep {
-			logits, hidden = p.logits[i0*V:i1*V], p.hidden[i0*C:i1*C]
-		} else {
-			w := &p.work[worker]
-			w.logits, w.hidden = grow(w.logits, headRows*V), grow(w.hidden, headRows*C)
-			logits, hidden = w.logits, w.hidden
+	for s, from := range b.ValuesFrom {
+		if from < 0 || from >= b.Lens[s] {
+			return fmt.Errorf("sequence %d: values from position %d of %d", s, from, b.Lens[s])
 		}
-		p.project(logits, hidden, i0, i1)
-		kernel.Head(p.lp[i0:i1], p.ent[i0:i1], p.lse[i0:i1], logits, p.targets[i0:i1], p.batch.scale(), V)
-		for i := i0; i < i1; i++ {
-			p.out.Logprobs[p.rows[i]], p.out.Entropy[p.rows[i]] = p.lp[i], p.ent[i]
-		}
-	})
-}
-
-// project gathers the hidden states of target rows i0 to i1 and computes their logits.
-func (p *Pass) project(logits, hidden []float32, i0, i1 int) {
-	C, V := p.m.Config.NEmbd, p.m.Config.VocabSize
-	for i := i0; i < i1; i++ {
-		copy(hidden[(i-i0)*C:(i-i0+1)*C], p.lnf[p.rows[i]*C:])
 	}
-	kernel.MatMul(logits, V, hidden, C, p.m.forward.head, nil, i1-i0, C, V)
+	return nil
 }

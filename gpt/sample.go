@@ -3,7 +3,6 @@ package gpt
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -68,6 +67,9 @@ func (m *Model) Sample(ctx context.Context, queries []Query, c SampleConfig, eac
 	if err := m.checkSample(queries, c); err != nil {
 		return nil, err
 	}
+	if len(queries) == 0 {
+		return nil, nil
+	}
 	if c.Slots == 0 {
 		c.Slots = 64
 	}
@@ -79,25 +81,29 @@ func (m *Model) Sample(ctx context.Context, queries []Query, c SampleConfig, eac
 		m: m, c: c, queries: queries, out: make([]Completion, len(queries)), each: each,
 		stream: rng.At(c.Seed, c.Purpose), cap: kernel.AttentionCap(min(longest+c.MaxNewTokens, m.Config.NPositions)),
 	}
-	w := min(workers(), c.Slots, max(len(queries), 1))
-	var wg sync.WaitGroup
-	for k := range w {
-		slots := c.Slots/w + btoi(k < c.Slots%w)
-		wg.Go(func() { s.work(ctx, slots) })
+	slots := s.slots()
+	var t team
+	t.start(workers())
+	m.pack(&t)
+	if len(m.Theta) > aloneFloats {
+		s.decode(ctx, &t, slots)
+		t.stop()
+	} else {
+		t.stop()
+		s.decodeAlone(ctx, slots)
 	}
-	wg.Wait()
-	if err := ctx.Err(); err != nil && s.done.Load() < int64(len(queries)) {
-		return s.out, fmt.Errorf("sample: %d of %d completions: %w", s.done.Load(), len(queries), err)
+	if err := ctx.Err(); err != nil && s.done < len(queries) {
+		return s.out, fmt.Errorf("sample: %d of %d completions: %w", s.done, len(queries), err)
 	}
 	return s.out, nil
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
+// aloneFloats is the size of a model up to which every worker decodes slots of its own: its weights stay in the
+// caches. Beyond, all workers share each step's operations, so that weights pass once for all slots.
+const aloneFloats = 2 << 20
+
+// cacheFloats bounds the keys and values of all slots: 1 GiB. Where that holds fewer than the slots asked for, fewer are in work.
+const cacheFloats = 1 << 28
 
 // sampling is one call of Sample.
 type sampling struct {
@@ -108,151 +114,65 @@ type sampling struct {
 	stream  rng.Stream
 	cap     int // positions of a slot's cache
 	next    atomic.Int64
-	done    atomic.Int64
-	mu      sync.Mutex // serialises each
+	mu      sync.Mutex // guards done and serialises each
+	done    int
 	each    func(i int, c Completion)
 }
 
-// slot is a sequence in work: the tokens not yet in its cache, and the cache.
-type slot struct {
-	query  int     // index, -1 for a free slot
-	at     int     // positions in the cache
-	feed   []int32 // tokens that the next step adds
-	keys   []float32
-	values []float32
-}
-
-// work runs one worker's slots until the queries run out.
-func (s *sampling) work(ctx context.Context, n int) {
+// slots returns how many sequences are in work at a time.
+func (s *sampling) slots() int {
 	c := s.m.Config
-	nk, nv := kernel.AttentionSize(c.HeadDim(), s.cap)
-	slots := make([]slot, n)
-	for i := range slots {
-		slots[i] = slot{query: -1, keys: make([]float32, c.NLayer*c.NHead*nk), values: make([]float32, c.NLayer*c.NHead*nv)}
-	}
-	step := &step{s: s}
-	for ctx.Err() == nil {
-		active := step.active[:0]
-		for i := range slots {
-			sl := &slots[i]
-			if sl.query < 0 {
-				q := int(s.next.Add(1)) - 1
-				if q >= len(s.queries) {
-					continue
-				}
-				sl.query, sl.at, sl.feed = q, 0, append(sl.feed[:0], s.queries[q].Tokens...)
+	return max(1, min(s.c.Slots, len(s.queries), cacheFloats/slotFloats(c, s.cap)))
+}
+
+// slotFloats returns the keys and values of a slot of cap positions.
+func slotFloats(c Config, cap int) int {
+	nk, nv := kernel.AttentionSize(c.HeadDim(), cap)
+	return c.NLayer * c.NHead * (nk + nv)
+}
+
+// decode completes the queries with all of the team's workers at each step.
+func (s *sampling) decode(ctx context.Context, t *team, slots int) {
+	d := s.m.takeDecoder()
+	defer s.m.leaveDecoder(d)
+	d.work = make([]scratch, t.n)
+	d.crew.begin(t, d.work)
+	d.run(ctx, s, slots)
+}
+
+// decodeAlone completes them with workers that have slots of their own.
+func (s *sampling) decodeAlone(ctx context.Context, slots int) {
+	w := min(workers(), slots)
+	var wg sync.WaitGroup
+	for k := range w {
+		share := slots*(k+1)/w - slots*k/w
+		wg.Go(func() {
+			d := s.m.takeDecoder()
+			defer s.m.leaveDecoder(d)
+			if len(d.work) == 0 {
+				d.work = make([]scratch, 1)
 			}
-			active = append(active, sl)
-		}
-		step.active = active
-		if len(active) == 0 {
-			return
-		}
-		step.run()
+			d.crew.team, d.crew.work = nil, d.work[:1]
+			d.run(ctx, s, share)
+		})
 	}
+	wg.Wait()
 }
 
-// step is the memory of one worker's steps.
-type step struct {
-	s         *sampling
-	active    []*slot
-	tokens    []int32
-	positions []int32
-	x         []float32
-	layer     acts
-	scratch   []float32
-	last      []float32 // (slots, C)
-	ln, mr    []float32
-	logits    []float32 // (headRows, V)
+// take returns the next query to complete, or -1.
+func (s *sampling) take() int {
+	if q := s.next.Add(1) - 1; q < int64(len(s.queries)) {
+		return int(q)
+	}
+	return -1
 }
 
-// run adds each active slot's new tokens to its cache and draws its next token.
-func (t *step) run() {
-	m, C := t.s.m, t.s.m.Config.NEmbd
-	t.tokens, t.positions = t.tokens[:0], t.positions[:0]
-	for _, sl := range t.active {
-		for i, token := range sl.feed {
-			t.tokens, t.positions = append(t.tokens, token), append(t.positions, int32(sl.at+i))
-		}
-	}
-	rows := len(t.tokens)
-	t.x = grow(t.x, rows*C)
-	t.layer.resize(rows, C)
-	kernel.Embed(t.x, t.tokens, t.positions, m.p.wte, m.p.wpe, C)
-	for l := range m.Config.NLayer {
-		m.queryKeyValue(l, t.layer, t.x, rows)
-		t.attend(l)
-		m.afterAttention(l, t.layer, t.x, rows)
-		t.x, t.layer.out = t.layer.out, t.x
-	}
-	t.draw()
-}
-
-// attend stores the new keys and values and computes attention over each slot's cache.
-func (t *step) attend(l int) {
-	c, cap := t.s.m.Config, t.s.cap
-	C, hd := c.NEmbd, c.HeadDim()
-	nk, nv := kernel.AttentionSize(hd, cap)
-	t.scratch = grow(t.scratch, kernel.AttentionScratch(hd, cap))
-	row := 0
-	for _, sl := range t.active {
-		t0, t1 := sl.at, sl.at+len(sl.feed)
-		qkv, att := t.layer.qkv[row*3*C:], t.layer.att[row*C:]
-		for h := range c.NHead {
-			i := l*c.NHead + h
-			keys, values := sl.keys[i*nk:(i+1)*nk], sl.values[i*nv:(i+1)*nv]
-			kernel.AttentionStore(keys, values, qkv[C+h*hd:], qkv[2*C+h*hd:], 3*C, hd, cap, t0, t1)
-			kernel.Attention(att[h*hd:], C, qkv[h*hd:], 3*C, keys, values, hd, cap, t0, t1, t.scratch)
-		}
-		row += t1 - t0
-	}
-}
-
-// draw computes the logits after each slot's last token, a few slots at a time, and takes a token from each.
-func (t *step) draw() {
-	m, c := t.s.m, t.s.m.Config
-	C, V, n := c.NEmbd, c.VocabSize, len(t.active)
-	t.last, t.ln, t.mr = grow(t.last, n*C), grow(t.ln, n*C), grow(t.mr, 2*n)
-	row := 0
-	for i, sl := range t.active {
-		row += len(sl.feed)
-		copy(t.last[i*C:(i+1)*C], t.x[(row-1)*C:])
-	}
-	kernel.LayerNorm(t.ln, t.mr[:n], t.mr[n:], t.last, m.p.lnfw, m.p.lnfb, n, C, c.LayerNormEpsilon)
-	t.logits = grow(t.logits, headRows*V)
-	for i0 := 0; i0 < n; i0 += headRows {
-		i1 := min(i0+headRows, n)
-		kernel.MatMul(t.logits, V, t.ln[i0*C:], C, m.forward.head, nil, i1-i0, C, V)
-		for i := i0; i < i1; i++ {
-			t.take(t.active[i], t.logits[(i-i0)*V:(i-i0+1)*V])
-		}
-	}
-}
-
-// take draws a slot's next token and frees the slot if that ends its completion.
-func (t *step) take(sl *slot, logits []float32) {
-	s := t.s
-	q := &s.queries[sl.query]
-	out := &s.out[sl.query]
-	sl.at += len(sl.feed)
-	var token int32
-	var logprob float32
-	if s.c.Temperature == 0 {
-		token, logprob = kernel.Greedy(logits, 1)
-	} else {
-		token, logprob = kernel.Sample(logits, 1/s.c.Temperature, s.stream.Float64(q.Episode, uint64(sl.at)))
-	}
-	out.Tokens, out.Logprobs = append(out.Tokens, token), append(out.Logprobs, logprob)
-	out.Stopped = slices.Contains(s.c.StopTokens, token)
-	if !out.Stopped && len(out.Tokens) < s.c.MaxNewTokens && sl.at < s.m.Config.NPositions-1 {
-		sl.feed = append(sl.feed[:0], token)
-		return
-	}
-	s.done.Add(1)
+// finished counts a completion and reports it.
+func (s *sampling) finished(query int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done++
 	if s.each != nil {
-		s.mu.Lock()
-		s.each(sl.query, *out)
-		s.mu.Unlock()
+		s.each(query, s.out[query])
 	}
-	sl.query = -1
 }

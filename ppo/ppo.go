@@ -110,7 +110,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		r.ema = m.Policy.Clone()
 		saved.Models["ema"] = r.ema
 	}
-	_, out, err := to.Start(saved)
+	_, out, err := to.Start(saved, log)
 	if err != nil {
 		return Result{}, err
 	}
@@ -146,8 +146,6 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 				for i, at := range order[k*size : (k+1)*size] {
 					minibatch[i] = episodes[at]
 				}
-				clear(r.dpolicy)
-				clear(r.dvalue)
 				part, err := r.gradient(minibatch)
 				if err != nil {
 					return Result{}, fmt.Errorf("step %d: %w", s.Step+1, err)

@@ -94,7 +94,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 	schedule := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.WarmupSteps, Total: total}
 	var s state
 	saved := checkpoint.Checkpoint{Models: map[string]*gpt.Model{"": model}, Optimizers: map[string]*optim.AdamW{"": adam}, State: &s}
-	_, out, err := run.Start(saved)
+	_, out, err := run.Start(saved, log)
 	if err != nil {
 		return Result{}, err
 	}
@@ -116,7 +116,6 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 		for _, i := range order[at:min(at+c.BatchSize, len(order))] {
 			batch = append(batch, useful[i])
 		}
-		clear(t.dtheta)
 		m, err := t.gradient(batch)
 		if err != nil {
 			return Result{}, fmt.Errorf("step %d: %w", s.Step+1, err)

@@ -65,7 +65,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Exampl
 	schedule := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.WarmupSteps, Total: total}
 	var s state
 	saved := checkpoint.Checkpoint{Models: map[string]*gpt.Model{"": model}, Optimizers: map[string]*optim.AdamW{"": adam}, State: &s}
-	_, out, err := run.Start(saved)
+	_, out, err := run.Start(saved, log)
 	if err != nil {
 		return Result{}, err
 	}
@@ -84,7 +84,6 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Exampl
 		}
 		// the examples of this step are a function of seed, epoch and place
 		batch := batchAt(train, c.Seed, s.Step/perEpoch, s.Step%perEpoch, c.BatchSize)
-		clear(t.dtheta)
 		loss, tokens, err := t.gradient(batch)
 		if err != nil {
 			return Result{}, fmt.Errorf("step %d: %w", s.Step+1, err)

@@ -17,11 +17,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"reflect"
 	"slices"
 
 	"rlhf/gpt"
 	"rlhf/gpt/hf"
+	"rlhf/internal/kernel"
 	"rlhf/internal/optim"
 )
 
@@ -38,7 +38,8 @@ type Checkpoint struct {
 	Models     map[string]*gpt.Model
 	Optimizers map[string]*optim.AdamW
 
-	// State is the stage's own state, written as state.json; for Restore a pointer.
+	// State is the stage's own state, a struct, written as state.json with the
+	// instruction sets that made the run; for Restore a pointer.
 	State any
 
 	Tokenizer Tokenizer // written beside the model ""
@@ -95,11 +96,15 @@ func sum(data []byte) fileSum {
 	return fileSum{len(data), hex.EncodeToString(h[:])}
 }
 
-// Save writes c to dir. If dir exists it is replaced. A process killed at any
-// moment leaves the old directory or the new one, never part of one; between the
-// two the old one has another name, under which Latest and Restore find it.
-func Save(dir string, c Checkpoint) error {
-	files, err := encode(c)
+// Save writes c to dir, as made by the instruction set in use. If dir exists it is
+// replaced. A process killed at any moment leaves the old directory or the new
+// one, never part of one; between the two the old one has another name, under
+// which Latest and Restore find it.
+func Save(dir string, c Checkpoint) error { return save(dir, c, []string{kernel.Name()}) }
+
+// save is Save for a run that the given instruction sets made.
+func save(dir string, c Checkpoint, kernels []string) error {
+	files, err := encode(c, kernels)
 	if err != nil {
 		return fmt.Errorf("save checkpoint %s: %w", dir, err)
 	}
@@ -110,7 +115,7 @@ func Save(dir string, c Checkpoint) error {
 }
 
 // encode returns the files of a checkpoint by path below its directory.
-func encode(c Checkpoint) (map[string][]byte, error) {
+func encode(c Checkpoint, kernels []string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for name, m := range c.Models {
 		t := c.Tokenizer
@@ -138,11 +143,10 @@ func encode(c Checkpoint) (map[string][]byte, error) {
 		files[filepath.Join(name, optimizerFile)] = data
 		man.OptimizerSteps[name] = o.Step
 	}
-	state, err := json.MarshalIndent(c.State, "", "  ")
-	if err != nil {
+	var err error
+	if files[stateFile], err = encodeState(c.State, kernels); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
-	files[stateFile] = append(state, '\n')
 	for file, data := range files {
 		man.Files[filepath.ToSlash(file)] = sum(data)
 	}
@@ -183,28 +187,34 @@ func SaveModel(dir string, m *gpt.Model, t Tokenizer) error {
 // is checked before anything is changed. Errors name the file and what is wrong
 // with it, or the model whose shape differs.
 func Restore(dir string, c Checkpoint) error {
+	_, err := restore(dir, c)
+	return err
+}
+
+// restore is Restore and returns the instruction sets that made the run, in order; none if that is not known.
+func restore(dir string, c Checkpoint) (kernels []string, err error) {
 	if err := settle(dir); err != nil {
-		return fmt.Errorf("load checkpoint %s: %w", dir, err)
+		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
 	man, err := verify(dir, c)
 	if err != nil {
-		return fmt.Errorf("load checkpoint %s: %w", dir, err)
+		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
 	loaded := map[string]*gpt.Model{}
 	momentsOf := map[string][]hf.NamedTensor{}
 	for name, m := range c.Models {
 		if loaded[name], err = loadModel(dir, name, m); err != nil {
-			return fmt.Errorf("load checkpoint %s: %w", dir, err)
+			return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
 		}
 	}
 	for name, o := range c.Optimizers {
 		if momentsOf[name], err = loadMoments(filepath.Join(dir, name, optimizerFile), moments(c.Models[name], o)); err != nil {
-			return fmt.Errorf("load checkpoint: %w", err)
+			return nil, fmt.Errorf("load checkpoint: %w", err)
 		}
 	}
-	setState, err := loadState(filepath.Join(dir, stateFile), c.State)
+	kernels, setState, err := loadState(filepath.Join(dir, stateFile), c.State)
 	if err != nil {
-		return fmt.Errorf("load checkpoint: %w", err)
+		return nil, fmt.Errorf("load checkpoint: %w", err)
 	}
 	setState()
 	for name, m := range c.Models {
@@ -217,7 +227,7 @@ func Restore(dir string, c Checkpoint) error {
 		}
 		o.Step = man.OptimizerSteps[name]
 	}
-	return nil
+	return kernels, nil
 }
 
 // loadModel reads a model of the shape of want.
@@ -247,25 +257,6 @@ func loadMoments(file string, want []hf.NamedTensor) ([]hf.NamedTensor, error) {
 		}
 	}
 	return tensors, nil
-}
-
-// loadState reads state.json and returns what puts it in place of what state points at.
-func loadState(file string, state any) (set func(), err error) {
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	to := reflect.ValueOf(state)
-	if to.Kind() != reflect.Pointer || to.IsNil() {
-		return nil, fmt.Errorf("%s: State is a %T, expected a pointer", file, state)
-	}
-	fresh := reflect.New(to.Type().Elem())
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(fresh.Interface()); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	return func() { to.Elem().Set(fresh.Elem()) }, nil
 }
 
 // verify checks every file of a checkpoint against its manifest, which must have

@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,6 +15,8 @@ import (
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/optim"
 )
+
+var quiet = slog.New(slog.DiscardHandler)
 
 type state struct {
 	Step int     `json:"step"`
@@ -230,18 +233,18 @@ func TestLatestAndPrune(t *testing.T) {
 func TestRunsDoNotOverwrite(t *testing.T) {
 	c, _ := example(t, 1)
 	r := checkpoint.Run{Dir: t.TempDir(), Config: []byte("ppo:\n  lr: 1\n")}
-	_, out, err := r.Start(c)
+	_, out, err := r.Start(c, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(out.Write(1, map[string]float64{"a": 1}), r.Save(1, 0, c), out.Write(2, map[string]float64{"a": 2}), out.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "holds a run already") {
+	if _, _, err := r.Start(c, quiet); err == nil || !strings.Contains(err.Error(), "holds a run already") {
 		t.Errorf("got %v", err)
 	}
 	r.Resume = true
-	step, out, err := r.Start(c)
+	step, out, err := r.Start(c, quiet)
 	if err != nil || step != 1 {
 		t.Fatalf("resumed at %d, %v", step, err)
 	}
@@ -250,20 +253,20 @@ func TestRunsDoNotOverwrite(t *testing.T) {
 		t.Errorf("metrics after resuming: %s", raw)
 	}
 	r.Config = []byte("ppo:\n  lr: 2\n")
-	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "the settings differ from the run's config.yaml:2") {
+	if _, _, err := r.Start(c, quiet); err == nil || !strings.Contains(err.Error(), "the settings differ from the run's config.yaml:2") {
 		t.Errorf("resumed with other settings: %v", err)
 	}
 	r.Dir = t.TempDir()
-	if _, _, err := r.Start(c); err == nil || !strings.Contains(err.Error(), "it holds no run") {
+	if _, _, err := r.Start(c, quiet); err == nil || !strings.Contains(err.Error(), "it holds no run") {
 		t.Errorf("nothing to resume: %v", err)
 	}
 	r.Resume = false
-	if _, out, err = r.Start(c); err != nil {
+	if _, out, err = r.Start(c, quiet); err != nil {
 		t.Fatal(err)
 	}
 	out.Close()
 	r.Resume = true
-	if _, _, err := r.Start(c); !errors.Is(err, checkpoint.ErrNone) {
+	if _, _, err := r.Start(c, quiet); !errors.Is(err, checkpoint.ErrNone) {
 		t.Errorf("a run without a checkpoint: %v", err)
 	}
 }

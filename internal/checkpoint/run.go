@@ -3,11 +3,14 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"rlhf/gpt"
+	"rlhf/internal/kernel"
 	"rlhf/internal/metrics"
 )
 
@@ -19,15 +22,20 @@ type Run struct {
 	Tokenizer Tokenizer         // written beside every model
 	Resume    bool              // continue from the newest checkpoint, which must exist
 	Progress  *metrics.Progress // nil shows nothing
+
+	// what Start resumed from, for Save; zero in a new run
+	step    int
+	kernels []string
 }
 
-func (r Run) checkpoints() string { return filepath.Join(r.Dir, "checkpoints") }
+func (r *Run) checkpoints() string { return filepath.Join(r.Dir, "checkpoints") }
 
 // Start begins or resumes a run: it restores c from the newest checkpoint if
 // Resume is set, and returns the step the run stands at with its metrics file,
 // cut back to that step. A run that would write over another, or go on with other
-// settings than it began with, is an error, and nothing is written then.
-func (r Run) Start(c Checkpoint) (step int, out *metrics.Writer, err error) {
+// settings than it began with, is an error, and nothing is written then. A run that
+// goes on with another instruction set is not: log says what that means.
+func (r *Run) Start(c Checkpoint, log *slog.Logger) (step int, out *metrics.Writer, err error) {
 	if r.Resume {
 		if err := r.sameConfig(); err != nil {
 			return 0, nil, fmt.Errorf("resume %s: %w", r.Dir, err)
@@ -36,9 +44,11 @@ func (r Run) Start(c Checkpoint) (step int, out *metrics.Writer, err error) {
 		if step, dir, err = Latest(r.checkpoints()); err != nil {
 			return 0, nil, fmt.Errorf("resume %s: %w", r.Dir, err)
 		}
-		if err = Restore(dir, c); err != nil {
+		if r.kernels, err = restore(dir, c); err != nil {
 			return 0, nil, err
 		}
+		r.step = step
+		r.compareKernels(dir, log)
 	} else if err = r.begin(); err != nil {
 		return 0, nil, err
 	}
@@ -46,10 +56,31 @@ func (r Run) Start(c Checkpoint) (step int, out *metrics.Writer, err error) {
 	return step, out, err
 }
 
-func (r Run) configFile() string { return filepath.Join(r.Dir, "config.yaml") }
+// compareKernels warns when the instruction set in use is another than the one that made the checkpoint resumed from.
+func (r *Run) compareKernels(dir string, log *slog.Logger) {
+	now := kernel.Name()
+	if len(r.kernels) == 0 || r.kernels[len(r.kernels)-1] == now {
+		return
+	}
+	then := r.kernels[len(r.kernels)-1]
+	log.Warn("resumed on another instruction set: from here the run is no longer byte-identical to an uninterrupted one",
+		"checkpoint", dir, "checkpoint_kernels", then, "kernels", now, "to_keep_it", "resume with RLHF_KERNEL="+then+" where the machine has it")
+}
+
+// madeBy returns the instruction sets that made the run up to a step, in order, one for each stretch. The step
+// resumed from is not made anew when it is saved again.
+func (r *Run) madeBy(step int) []string {
+	now, n := kernel.Name(), len(r.kernels)
+	if n > 0 && (step == r.step || r.kernels[n-1] == now) {
+		return r.kernels
+	}
+	return append(slices.Clip(r.kernels), now)
+}
+
+func (r *Run) configFile() string { return filepath.Join(r.Dir, "config.yaml") }
 
 // begin makes the directory of a new run and keeps its settings.
-func (r Run) begin() error {
+func (r *Run) begin() error {
 	for _, name := range []string{"config.yaml", "checkpoints", "model", "metrics.jsonl"} {
 		if _, err := os.Stat(filepath.Join(r.Dir, name)); err == nil {
 			return fmt.Errorf("%s holds a run already (%s): resume it or name another directory", r.Dir, name)
@@ -64,7 +95,7 @@ func (r Run) begin() error {
 }
 
 // sameConfig returns an error that names the first line in which the settings differ from those the run began with.
-func (r Run) sameConfig() error {
+func (r *Run) sameConfig() error {
 	found, err := os.ReadFile(r.configFile())
 	if errors.Is(err, os.ErrNotExist) {
 		return errors.New("it holds no run (no config.yaml)")
@@ -81,16 +112,16 @@ func (r Run) sameConfig() error {
 	return nil
 }
 
-// Save writes the checkpoint of a step and keeps the newest limit ones (0: all).
-func (r Run) Save(step, limit int, c Checkpoint) error {
+// Save writes the checkpoint of a step of a run that was started and keeps the newest limit ones (0: all).
+func (r *Run) Save(step, limit int, c Checkpoint) error {
 	c.Tokenizer = r.Tokenizer
-	if err := Save(StepDir(r.checkpoints(), step), c); err != nil {
+	if err := save(StepDir(r.checkpoints(), step), c, r.madeBy(step)); err != nil {
 		return err
 	}
 	return Prune(r.checkpoints(), limit)
 }
 
 // Finish writes the trained model to Dir/model.
-func (r Run) Finish(m *gpt.Model) error {
+func (r *Run) Finish(m *gpt.Model) error {
 	return SaveModel(filepath.Join(r.Dir, "model"), m, r.Tokenizer)
 }

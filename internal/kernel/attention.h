@@ -1,155 +1,237 @@
-// Causal self-attention of one head of one sequence. Keys lie transposed,
-// kt (hd, cap), so that the scores of LANES positions come at once; values lie
-// as v (cap, hdp) with hdp = hd rounded up to LANES. cap is a multiple of LANES.
-// A query's row is computed the same way alone (decoding) and in a block
-// (training): every score sums its channels in order, every output its positions in order.
+// Causal self-attention of the heads of one sequence. Keys lie as panels over
+// positions (cap/PANEL, hd, PANEL), so that a matrix tile gives the scores of
+// PANEL positions; values lie as rows (cap, hdp), hdp being hd rounded up to
+// PANEL, so that the same tile sums them up. cap is a multiple of PANEL. A query's
+// row is computed the same way alone (decoding) and in a block (training): every
+// score sums its channels in order, every output its positions in order; what
+// stands after a query's own position counts zero times.
 
-INLINE int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
+#define QUERIES (4 * TILE)  // queries whose probabilities exist at once in the backward pass
 
-// attention_store copies the keys and values of positions t0 to t1, rows ld apart, into the layout above.
-static void attention_store(float *kt, float *v, const float *krow, const float *vrow, int64_t ld, int64_t hd, int64_t cap,
-	int64_t t0, int64_t t1) {
-	const int64_t hdp = padded(hd);
-	for (int64_t t = t0; t < t1; t++, krow += ld, vrow += ld) {
-		for (int64_t i = 0; i < hd; i++) kt[i * cap + t] = krow[i];
-		for (int64_t i = 0; i < hdp; i++) v[t * hdp + i] = i < hd ? vrow[i] : 0.0f;
-	}
-}
+static const float no_start[PANEL];
 
-// scores: s[j] = scale * sum_i q[i]*kt[i][j] for the whole vectors that cover positions 0 to t; entries past t are not meant to be read.
-INLINE void scores(float *s, const float *q, const float *kt, int64_t hd, int64_t cap, int64_t t, float scale) {
-	int64_t j = 0;
-	for (; j + 4 * LANES <= padded(t + 1); j += 4 * LANES) {
-		vf a = set1(0.0f), b = a, c = a, d = a;
-		for (int64_t i = 0; i < hd; i++) {
-			const float *k = kt + i * cap + j;
-			vf qi = set1(q[i]);
-			a = FMA(qi, load(k), a);
-			b = FMA(qi, load(k + LANES), b);
-			c = FMA(qi, load(k + 2 * LANES), c);
-			d = FMA(qi, load(k + 3 * LANES), d);
+// keys_store copies the keys of positions t0 to t1, rows ld apart, into the layout above.
+static void keys_store(float *kt, const float *krow, int64_t ld, int64_t hd, int64_t t0, int64_t t1) {
+	for (int64_t t = t0; t < t1;) {
+		float *to = kt + t / PANEL * PANEL * hd + t % PANEL;
+		if (t % LANES == 0 && t + LANES <= t1 && hd % LANES == 0) {
+			for (int64_t i = 0; i < hd; i += LANES) TRANSPOSE(to + i * PANEL, PANEL, krow + i, ld);
+			t += LANES;
+			krow += LANES * ld;
+		} else {
+			for (int64_t i = 0; i < hd; i++) to[i * PANEL] = krow[i];
+			t++;
+			krow += ld;
 		}
-		store(s + j, a * set1(scale));
-		store(s + j + LANES, b * set1(scale));
-		store(s + j + 2 * LANES, c * set1(scale));
-		store(s + j + 3 * LANES, d * set1(scale));
-	}
-	for (; j <= t; j += LANES) {
-		vf a = set1(0.0f);
-		for (int64_t i = 0; i < hd; i++) a = FMA(set1(q[i]), load(kt + i * cap + j), a);
-		store(s + j, a * set1(scale));
 	}
 }
 
-// probabilities turns the scores of positions 0 to t into their softmax; entries past t of the last vector become 0.
-INLINE void probabilities(float *s, int64_t t) {
-	const int64_t whole = (t + 1) / LANES * LANES, end = padded(t + 1);
-	if (whole < end) store(s + whole, load_part(s + whole, t + 1 - whole, -INFINITY));
-	vf top = load(s);
-	for (int64_t j = LANES; j < end; j += LANES) top = VMAX(top, load(s + j));
-	const vf m = set1(largest(top));
+// rows_store copies rows of hd floats, ld apart, to rows of hdp, filled up with zeros.
+static void rows_store(float *v, const float *row, int64_t ld, int64_t hd, int64_t rows) {
+	const int64_t hdp = round_up(hd, PANEL);
+	for (int64_t t = 0; t < rows; t++, row += ld, v += hdp) {
+		memcpy(v, row, hd * sizeof(float));
+		for (int64_t i = hd; i < hdp; i++) v[i] = 0.0f;
+	}
+}
+
+static void attention_store(float *kt, float *v, const float *krow, const float *vrow, int64_t ld, int64_t hd, int64_t t0, int64_t t1) {
+	keys_store(kt, krow, ld, hd, t0, t1);
+	rows_store(v + t0 * round_up(hd, PANEL), vrow, ld, hd, t1 - t0);
+}
+
+// probabilities turns the products of positions 0 to t, times scale, into their softmax; entries from t+1 to end become 0.
+INLINE void probabilities(float *s, int64_t t, int64_t end, float scale) {
+	const int64_t whole = (t + 1) / LANES * LANES;
+	vf top = set1(-INFINITY);
+	for (int64_t j = 0; j < whole; j += LANES) top = VMAX(top, load(s + j));
+	if (whole <= t) {
+		const vf z = load_part(s + whole, t + 1 - whole, -INFINITY);
+		store(s + whole, z);
+		top = VMAX(top, z);
+	}
+	const vf m = set1(largest(top) * scale), c = set1(scale);
 	vf total = set1(0.0f);
-	for (int64_t j = 0; j < end; j += LANES) {
-		vf e = expv(load(s + j) - m);
-		if (j == whole) e = load_part((const float *)&e, t + 1 - whole, 0.0f);
+	int64_t j = 0;
+	for (; j < whole; j += LANES) {
+		const vf e = expv(load(s + j) * c - m);
 		store(s + j, e);
 		total += e;
 	}
+	if (j <= t) {
+		const vf e = first(expv(load(s + j) * c - m), t + 1 - whole);
+		store(s + j, e);
+		total += e;
+		j += LANES;
+	}
 	const vf inverse = set1(1.0f / sum(total));
-	for (int64_t j = 0; j < end; j += LANES) store(s + j, load(s + j) * inverse);
+	for (int64_t i = 0; i < j; i += LANES) store(s + i, load(s + i) * inverse);
+	for (; j < end; j += LANES) store(s + j, set1(0.0f));
 }
 
-// weighted: out[0..hdp) = sum_j p[j]*rows[j] over positions 0 to t in order.
-INLINE void weighted(float *out, const float *p, const float *rows, int64_t hdp, int64_t t) {
-	int64_t i = 0;
-	for (; i + 4 * LANES <= hdp; i += 4 * LANES) {
-		vf a = set1(0.0f), b = a, c = a, d = a;
-		for (int64_t j = 0; j <= t; j++) {
-			const float *r = rows + j * hdp + i;
-			vf pj = set1(p[j]);
-			a = FMA(pj, load(r), a);
-			b = FMA(pj, load(r + LANES), b);
-			c = FMA(pj, load(r + 2 * LANES), c);
-			d = FMA(pj, load(r + 3 * LANES), d);
-		}
-		store(out + i, a);
-		store(out + i + LANES, b);
-		store(out + i + 2 * LANES, c);
-		store(out + i + 3 * LANES, d);
-	}
-	for (; i + 2 * LANES <= hdp; i += 2 * LANES) {
-		vf a = set1(0.0f), b = a;
-		for (int64_t j = 0; j <= t; j++) {
-			vf pj = set1(p[j]);
-			a = FMA(pj, load(rows + j * hdp + i), a);
-			b = FMA(pj, load(rows + j * hdp + i + LANES), b);
-		}
-		store(out + i, a);
-		store(out + i + LANES, b);
-	}
-	for (; i < hdp; i += LANES) {
-		vf a = set1(0.0f);
-		for (int64_t j = 0; j <= t; j++) a = FMA(set1(p[j]), load(rows + j * hdp + i), a);
-		store(out + i, a);
-	}
-}
-
-// attention: outputs of the queries t0 to t1 (rows of q and o start at t0). scratch holds cap + hdp floats.
+// attention: outputs of the queries t0 to t1 (rows of q and o start at t0). scratch holds TILE*(cap + hdp) floats.
 static void attention(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v,
-	int64_t hd, int64_t cap, int64_t t0, int64_t t1, float *scratch) {
-	const int64_t hdp = padded(hd);
+	int64_t hd, int64_t t0, int64_t t1, float *scratch) {
+	const int64_t hdp = round_up(hd, PANEL);
 	const float scale = 1.0f / sqrtf((float)hd);
-	float *s = scratch, *out = scratch + cap;
-	for (int64_t t = t0; t < t1; t++, o += ldo, q += ldq) {
-		scores(s, q, kt, hd, cap, t, scale);
-		probabilities(s, t);
-		weighted(out, s, v, hdp, t);
-		memcpy(o, out, hd * sizeof(float));
+	for (int64_t t = t0; t < t1; t += TILE, q += TILE * ldq, o += TILE * ldo) {
+		const int64_t n = least(t1 - t, TILE), end = round_up(t + n, PANEL);
+		float *s = scratch, *out = scratch + TILE * end;
+		for (int64_t j = 0; j < end; j += PANEL) tile_rows(n, s + j, end, q, ldq, kt + j * hd, PANEL, no_start, 0, NULL, hd);
+		for (int64_t r = 0; r < n; r++) probabilities(s + r * end, t + r, end, scale);
+		for (int64_t e = 0; e < hdp; e += PANEL) tile_rows(n, out + e, hdp, s, end, v + e, hdp, no_start, 0, NULL, t + n);
+		for (int64_t r = 0; r < n; r++) memcpy(o + r * ldo, out + r * hdp, hd * sizeof(float));
 	}
 }
 
-// attention_backward: gradient with respect to q, k and v of one head of one sequence of length t. qkv points at the
-// head's query in the sequence's first row, its key and value stand c and 2c floats further; dqkv alike, and is
-// overwritten. Forward was o = softmax(scale q k^T) v.
-// scratch holds 2*hd*cap + (5*cap+1)*hdp + 2*cap floats with cap = t rounded up to LANES.
-static void attention_backward(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
-	int64_t c, int64_t hd, int64_t t, float *scratch) {
-	const int64_t cap = padded(t), hdp = padded(hd);
+#define CHAINS 8  // sums that one query keeps going at once: enough to hide an FMA's latency
+
+// chain is one vector of sums: of coefficient[i] times the vector at rows + i*stride.
+typedef struct {
+	const float *coefficients, *rows;
+	float *to;
+} chain;
+
+// run_chains computes n <= CHAINS chains of k terms each, in order.
+INLINE void run_chains(const int n, const chain *c, int64_t stride, int64_t k) {
+	vf acc[CHAINS];
+	for (int u = 0; u < n; u++) acc[u] = set1(0.0f);
+	for (int64_t i = 0; i < k; i++) {
+#pragma GCC unroll 8
+		for (int u = 0; u < n; u++) acc[u] = FMA(set1(c[u].coefficients[i]), load(c[u].rows + i * stride), acc[u]);
+	}
+	for (int u = 0; u < n; u++) store(c[u].to, acc[u]);
+}
+
+// chains runs any number of chains.
+static void chains(const chain *c, int64_t n, int64_t stride, int64_t k) {
+	for (; n >= CHAINS; n -= CHAINS, c += CHAINS) run_chains(CHAINS, c, stride, k);
+	if (n >= 4) {
+		run_chains(4, c, stride, k);
+		n -= 4;
+		c += 4;
+	}
+	if (n >= 2) {
+		run_chains(2, c, stride, k);
+		n -= 2;
+		c += 2;
+	}
+	if (n) run_chains(1, c, stride, k);
+}
+
+// decode is attention for the one query at position t in nh heads at once, heads of q and o side by side, those of the
+// cache nk+nv floats apart. scratch holds nh*(end + hdp) floats, end being t+1 rounded up to PANEL.
+static void decode(float *o, const float *q, const float *kt, int64_t nk, int64_t nv, int64_t nh, int64_t hd, int64_t t, float *scratch) {
+	const int64_t hdp = round_up(hd, PANEL), end = round_up(t + 1, PANEL), per = nk + nv;
 	const float scale = 1.0f / sqrtf((float)hd);
-	float *kt = scratch, *vt = kt + hd * cap;                // (hd, cap)
-	float *k = vt + hd * cap, *q = k + cap * hdp, *g = q + cap * hdp; // (cap, hdp)
-	float *dk = g + cap * hdp, *dv = dk + cap * hdp;         // (cap, hdp)
-	float *dq = dv + cap * hdp;                              // (hdp)
-	float *p = dq + hdp, *ds = p + cap;                      // (cap)
-	attention_store(kt, k, qkv + c, qkv + c, ldqkv, hd, cap, 0, t);
-	attention_store(vt, q, qkv + 2 * c, qkv, ldqkv, hd, cap, 0, t);
-	for (int64_t i = 0; i < t; i++)
-		for (int64_t e = 0; e < hdp; e++) g[i * hdp + e] = e < hd ? doo[i * lddo + e] : 0.0f;
+	float *out = scratch + nh * end;
+	chain c[2 * CHAINS];
+	int n = 0;
+	for (int64_t h = 0; h < nh; h++)
+		for (int64_t j = 0; j <= t; j += LANES) {
+			c[n++] = (chain){q + h * hd, kt + h * per + j / PANEL * PANEL * hd + j % PANEL, scratch + h * end + j};
+			if (n == 2 * CHAINS) {
+				chains(c, n, PANEL, hd);
+				n = 0;
+			}
+		}
+	chains(c, n, PANEL, hd);
+	for (int64_t h = 0; h < nh; h++) probabilities(scratch + h * end, t, end, scale);
+	n = 0;
+	for (int64_t h = 0; h < nh; h++)
+		for (int64_t e = 0; e < hd; e += LANES) {
+			c[n++] = (chain){scratch + h * end, kt + h * per + nk + e, out + h * hdp + e};
+			if (n == 2 * CHAINS) {
+				chains(c, n, hdp, t + 1);
+				n = 0;
+			}
+		}
+	chains(c, n, hdp, t + 1);
+	for (int64_t h = 0; h < nh; h++) memcpy(o + h * hd, out + h * hdp, hd * sizeof(float));
+}
+
+// attention_cached stores and attends for some slots: slot i adds feeds[i] positions from ats[i] on, whose rows of qkv
+// and o begin at row rows[i], to the cache at caches[i] (nh heads of keys (cap, hd) and values (cap, hdp)). A row of qkv
+// holds query, key and value of all heads, c apart. scratch holds (nh+TILE)*(cap + hdp) floats.
+static void attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
+	int64_t slots, int64_t c, int64_t nh, int64_t cap, float *scratch) {
+	const int64_t hd = c / nh, nk = cap * hd, nv = cap * round_up(hd, PANEL);
+	for (int64_t i = 0; i < slots; i++) {
+		const float *q = qkv + rows[i] * 3 * c;
+		float *kt = cache + caches[i], *out = o + rows[i] * c;
+		const int64_t t0 = ats[i], t1 = t0 + feeds[i];
+		for (int64_t h = 0; h < nh; h++) {
+			float *k = kt + h * (nk + nv);
+			attention_store(k, k + nk, q + c + h * hd, q + 2 * c + h * hd, 3 * c, hd, t0, t1);
+			if (feeds[i] > 1) attention(out + h * hd, c, q + h * hd, 3 * c, k, k + nk, hd, t0, t1, scratch);
+		}
+		if (feeds[i] == 1) decode(out, q, kt, nk, nv, nh, hd, t0, scratch);
+	}
+}
+
+// attention_gradients sets p and ds (QUERIES, cap) to the probabilities of the queries n0 to n1 and to the gradients of
+// their scores, 0 past each query's own position, and dq (., hdp) to their own gradients. q and g = do are rows from
+// position n0 on; k (., hdp) are rows from position 0 on; kt and vt are panels of keys and of values.
+static void attention_gradients(float *p, float *ds, float *dq, const float *q, const float *g, const float *k, const float *kt, const float *vt,
+	int64_t hd, int64_t cap, int64_t n0, int64_t n1) {
+	const int64_t hdp = round_up(hd, PANEL);
+	const float scale = 1.0f / sqrtf((float)hd);
+	for (int64_t n = n0; n < n1; n += TILE, p += TILE * cap, ds += TILE * cap, q += TILE * hdp, g += TILE * hdp, dq += TILE * hdp) {
+		const int64_t mr = least(n1 - n, TILE), end = round_up(n + mr, PANEL);
+		for (int64_t j = 0; j < end; j += PANEL) {
+			tile_rows(mr, p + j, cap, q, hdp, kt + j * hd, PANEL, no_start, 0, NULL, hd);
+			tile_rows(mr, ds + j, cap, g, hdp, vt + j * hd, PANEL, no_start, 0, NULL, hd);  // o = sum_j p_j v_j, so dp_j = do . v_j
+		}
+		for (int64_t r = 0; r < mr; r++) {
+			float *pr = p + r * cap, *dr = ds + r * cap;
+			probabilities(pr, n + r, cap, scale);
+			vf s = set1(0.0f);
+			for (int64_t j = 0; j < end; j += LANES) s = FMA(load(pr + j), load(dr + j), s);
+			const vf mean = set1(sum(s));
+			for (int64_t j = 0; j < end; j += LANES) store(dr + j, load(pr + j) * (load(dr + j) - mean) * set1(scale));
+			for (int64_t j = end; j < cap; j += LANES) store(dr + j, set1(0.0f));
+		}
+		for (int64_t e = 0; e < hdp; e += PANEL) tile_rows(mr, dq + e, hdp, ds, cap, k + e, hdp, no_start, 0, NULL, n + mr);
+	}
+}
+
+// attention_backward: gradient with respect to q, k and v of one head of one sequence of length t, whose queries t0 to
+// t1 had outputs; the others' gradients are 0. qkv points at the head's query in the sequence's first row, its key and
+// value stand c and 2c floats further; dqkv alike, and is overwritten. do starts at position t0. Forward was
+// o = softmax(scale q k^T) v. scratch holds 2*hd*cap + (6*hdp + 2*QUERIES)*cap floats, cap being t rounded up to PANEL.
+static void attention_backward(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
+	int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch) {
+	const int64_t cap = round_up(t, PANEL), hdp = round_up(hd, PANEL);
+	float *kt = scratch, *vt = kt + hd * cap;                                           // (cap/PANEL, hd, PANEL)
+	float *k = vt + hd * cap, *q = k + cap * hdp, *g = q + cap * hdp, *dq = g + cap * hdp; // (cap, hdp)
+	float *dk = dq + cap * hdp, *dv = dk + cap * hdp;                                   // (cap, hdp)
+	float *p = dv + cap * hdp, *ds = p + QUERIES * cap;                                 // (QUERIES, cap)
+	memset(kt, 0, 2 * hd * cap * sizeof(float));
+	keys_store(kt, qkv + c, ldqkv, hd, 0, t);
+	keys_store(vt, qkv + 2 * c, ldqkv, hd, 0, t);
+	rows_store(k, qkv + c, ldqkv, hd, t);
+	rows_store(q, qkv + t0 * ldqkv, ldqkv, hd, t1 - t0);
+	rows_store(g, doo, lddo, hd, t1 - t0);
 	memset(dk, 0, 2 * cap * hdp * sizeof(float));
-	for (int64_t i = 0; i < t; i++) {
-		const float *qi = q + i * hdp, *gi = g + i * hdp;
-		const int64_t end = padded(i + 1);
-		scores(p, qi, kt, hd, cap, i, scale);
-		probabilities(p, i);
-		scores(ds, gi, vt, hd, cap, i, 1.0f);  // o = sum_j p_j v_j, so dp_j = do . v_j
-		if (end > i + 1) store(ds + end - LANES, load_part(ds + end - LANES, i + 1 - (end - LANES), 0.0f));
-		vf s = set1(0.0f);
-		for (int64_t j = 0; j < end; j += LANES) s = FMA(load(p + j), load(ds + j), s);
-		const vf mean = set1(sum(s));
-		for (int64_t j = 0; j < end; j += LANES) store(ds + j, load(p + j) * (load(ds + j) - mean) * set1(scale));
-		weighted(dq, ds, k, hdp, i);
-		memcpy(dqkv + i * lddqkv, dq, hd * sizeof(float));
-		for (int64_t e = 0; e < hdp; e += LANES) {
-			const vf qe = load(qi + e), ge = load(gi + e);
-			for (int64_t j = 0; j <= i; j++) {
+	for (int64_t n0 = t0; n0 < t1; n0 += QUERIES) {
+		const int64_t n1 = least(n0 + QUERIES, t1), at = (n0 - t0) * hdp;
+		attention_gradients(p, ds, dq + at, q + at, g + at, k, kt, vt, hd, cap, n0, n1);
+		for (int64_t j = 0; j < n1; j += TILE) {
+			const int64_t mr = least(n1 - j, TILE), skip = j > n0 ? j - n0 : 0, terms = n1 - n0 - skip;  // queries before j do not see it
+			for (int64_t e = 0; e < hdp; e += PANEL) {
 				float *dkj = dk + j * hdp + e, *dvj = dv + j * hdp + e;
-				store(dkj, FMA(set1(ds[j]), qe, load(dkj)));
-				store(dvj, FMA(set1(p[j]), ge, load(dvj)));
+				tile_columns(mr, dvj, hdp, p + skip * cap + j, cap, g + at + skip * hdp + e, hdp, dvj, hdp, terms);
+				tile_columns(mr, dkj, hdp, ds + skip * cap + j, cap, q + at + skip * hdp + e, hdp, dkj, hdp, terms);
 			}
 		}
 	}
 	for (int64_t i = 0; i < t; i++) {
-		memcpy(dqkv + i * lddqkv + c, dk + i * hdp, hd * sizeof(float));
-		memcpy(dqkv + i * lddqkv + 2 * c, dv + i * hdp, hd * sizeof(float));
+		float *row = dqkv + i * lddqkv;
+		if (i >= t0 && i < t1)
+			memcpy(row, dq + (i - t0) * hdp, hd * sizeof(float));
+		else
+			memset(row, 0, hd * sizeof(float));
+		memcpy(row + c, dk + i * hdp, hd * sizeof(float));
+		memcpy(row + 2 * c, dv + i * hdp, hd * sizeof(float));
 	}
 }

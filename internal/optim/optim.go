@@ -41,8 +41,9 @@ const span = 1 << 15
 
 // Update makes one step of torch.optim.AdamW's formula with learning rate lr:
 // m and v are the moving means of g and g², θ := θ(1 − lr·wd) − lr·m̂/(√v̂ + ε).
-// The gradient counts gradScale times, as ClipScale gives it. The caller calls
-// the model's Changed afterwards.
+// The gradient counts gradScale times, as ClipScale gives it, and is zero
+// afterwards, ready for the next step to add to. The caller calls the model's
+// Changed then.
 func (a *AdamW) Update(theta, dtheta []float32, lr, gradScale float64) {
 	a.Step++
 	t := float64(a.Step)

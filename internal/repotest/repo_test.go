@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"gpt/hf":              {"gpt"},
 	"internal/optim":      {"gpt", "internal/kernel"},
 	"internal/objective":  {}, // losses are over vectors; the model is whoever made them
-	"internal/checkpoint": {"gpt", "gpt/hf", "internal/metrics", "internal/optim"},
+	"internal/checkpoint": {"gpt", "gpt/hf", "internal/kernel", "internal/metrics", "internal/optim"},
 
 	// stages see ids and floats, and never import one another
 	"sft":    {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},

@@ -1,0 +1,234 @@
+// Matrix products. An output element is one chain: a start value, then the terms
+// in order, each added by FMA. The chain may rest in memory between runs of
+// terms, so neither blocks nor tiles nor who computes them leave a trace in it.
+
+#define KBLOCK 512     // terms of a run: so many rows of a panel lie in the cache at once
+#define OUTER_ROWS 192 // rows of a run of a weight gradient
+
+// tile computes mr rows by one panel: y = (from + plus) + x*p. Element i of row r of x is x[r*xr + i*xi]; row i of the
+// panel is p + i*ldp. from's rows are ldf apart (0: one row for all); plus is a row, or NULL.
+INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr, int64_t xi, const float *p, int64_t ldp,
+	const float *from, int64_t ldf, const float *plus, int64_t k) {
+	vf acc[TILE][2];
+	for (int r = 0; r < mr; r++) {
+		acc[r][0] = load(from + r * ldf);
+		acc[r][1] = load(from + r * ldf + LANES);
+		if (plus) {
+			acc[r][0] += load(plus);
+			acc[r][1] += load(plus + LANES);
+		}
+	}
+	for (int64_t i = 0; i < k; i++, p += ldp) {
+		vf w0 = load(p), w1 = load(p + LANES);
+#pragma GCC unroll 16
+		for (int r = 0; r < mr; r++) {
+			vf b = set1(x[r * xr + i * xi]);
+			acc[r][0] = FMA(b, w0, acc[r][0]);
+			acc[r][1] = FMA(b, w1, acc[r][1]);
+		}
+	}
+	for (int r = 0; r < mr; r++) {
+		store(y + r * ldy, acc[r][0]);
+		store(y + r * ldy + LANES, acc[r][1]);
+	}
+}
+
+#if TILE > 6
+#define EACH_TILE(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+#elif TILE > 4
+#define EACH_TILE(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+#else
+#define EACH_TILE(CASE) CASE(1) CASE(2) CASE(3) CASE(4)
+#endif
+
+// tile_rows is tile for row-major x: the elements of a row stand side by side.
+static void tile_rows(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, int64_t ldp,
+	const float *from, int64_t ldf, const float *plus, int64_t k) {
+	switch (mr) {
+#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, ldp, from, ldf, plus, k); break;
+	EACH_TILE(CASE)
+#undef CASE
+	}
+}
+
+// tile_columns is tile for x whose rows are the columns of a: element i of row r is a[i*lda + r].
+static void tile_columns(int64_t mr, float *y, int64_t ldy, const float *a, int64_t lda, const float *p, int64_t ldp,
+	const float *from, int64_t ldf, int64_t k) {
+	switch (mr) {
+#define CASE(n) case n: tile(n, y, ldy, a, 1, lda, p, ldp, from, ldf, NULL, k); break;
+	EACH_TILE(CASE)
+#undef CASE
+	}
+}
+
+#ifndef TRANSPOSE
+#define TRANSPOSE transpose
+// transpose writes the transpose of a block of LANES by LANES.
+INLINE void transpose(float *dst, int64_t ldd, const float *src, int64_t lds) {
+	for (int r = 0; r < LANES; r++)
+		for (int i = 0; i < LANES; i++) dst[i * ldd + r] = src[r * lds + i];
+}
+#endif
+
+// pack_rows lays the columns o0 to o0+cols of rows k0 to k0+k of w (., ldw) out as a panel (k, PANEL), filled up with zeros.
+static void pack_rows(float *dst, const float *w, int64_t ldw, int64_t k, int64_t cols) {
+	for (int64_t i = 0; i < k; i++, dst += PANEL, w += ldw) {
+		if (cols == PANEL) {
+			store(dst, load(w));
+			store(dst + LANES, load(w + LANES));
+		} else {
+			for (int64_t e = 0; e < PANEL; e++) dst[e] = e < cols ? w[e] : 0.0f;
+		}
+	}
+}
+
+// pack_columns does the same for the transpose of wt (cols, ldw).
+static void pack_columns(float *dst, const float *wt, int64_t ldw, int64_t k, int64_t cols) {
+	int64_t i = 0;
+	if (cols == PANEL)
+		for (; i + LANES <= k; i += LANES) {
+			TRANSPOSE(dst + i * PANEL, PANEL, wt + i, ldw);
+			TRANSPOSE(dst + i * PANEL + LANES, PANEL, wt + LANES * ldw + i, ldw);
+		}
+	for (; i < k; i++)
+		for (int64_t e = 0; e < PANEL; e++) dst[i * PANEL + e] = e < cols ? wt[e * ldw + i] : 0.0f;
+}
+
+// pack lays a whole matrix (k, o), of the given layout, out as panels (o/PANEL, k, PANEL), from panel0 to panel1.
+static void pack(float *dst, const float *w, int layout, int64_t k, int64_t o, int64_t panel0, int64_t panel1) {
+	for (int64_t j = panel0; j < panel1; j++) {
+		const int64_t o0 = j * PANEL, cols = least(o - o0, PANEL);
+		if (layout == RLHF_ROWS)
+			pack_rows(dst + o0 * k, w + o0, o, k, cols);
+		else
+			pack_columns(dst + o0 * k, w + o0 * k, k, k, cols);
+	}
+}
+
+// operand is a matrix (k, o) in one of the layouts, and where its panels are packed.
+typedef struct {
+	const float *w;
+	int layout;
+	int64_t ldw, k, o;
+	float *scratch;  // (KBLOCK, PANEL)
+} operand;
+
+// panel_of returns kb terms from k0 on of the panel that begins at output o0.
+INLINE const float *panel_of(const operand *m, int64_t k0, int64_t kb, int64_t o0) {
+	const int64_t cols = least(m->o - o0, PANEL);
+	if (m->layout == RLHF_PACKED) return m->w + o0 * m->k + k0 * PANEL;
+	if (m->layout == RLHF_ROWS)
+		pack_rows(m->scratch, m->w + k0 * m->ldw + o0, m->ldw, kb, cols);
+	else
+		pack_columns(m->scratch, m->w + o0 * m->ldw + k0, m->ldw, kb, cols);
+	return m->scratch;
+}
+
+// fetch asks for part at of n of the memory that panel_of will read: strides that no hardware foresees.
+INLINE void fetch(const operand *m, int64_t k0, int64_t kb, int64_t o0, int64_t at, int64_t n) {
+	const int64_t cols = least(m->o - o0, PANEL), from = kb * at / n, to = kb * (at + 1) / n;
+	if (m->layout == RLHF_ROWS) {
+		for (int64_t i = from; i < to; i++)
+			for (int64_t e = 0; e < cols; e += 16) __builtin_prefetch(m->w + (k0 + i) * m->ldw + o0 + e, 0, 2);
+	} else if (m->layout == RLHF_COLUMNS) {
+		for (int64_t i = (from + 15) / 16 * 16; i < to; i += 16)
+			for (int64_t e = 0; e < cols; e++) __builtin_prefetch(m->w + (o0 + e) * m->ldw + k0 + i, 0, 2);
+	}
+}
+
+// activate: y2 = gelu(y) for mr rows of cols elements.
+INLINE void activate(float *y2, const float *y, int64_t ldy, int64_t mr, int64_t cols) {
+	for (int64_t r = 0; r < mr; r++)
+		for (int64_t e = 0; e < cols; e += LANES) {
+			const int64_t part = cols - e;
+			vf v = part >= LANES ? load(y + r * ldy + e) : load_part(y + r * ldy + e, part, 0.0f);
+			v = v * gelu_sigmoid(v);
+			if (part >= LANES)
+				store(y2 + r * ldy + e, v);
+			else
+				store_part(y2 + r * ldy + e, v, part);
+		}
+}
+
+// product_tile is a tile of which only cols outputs exist.
+static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
+	const float *plus, int64_t k, int64_t cols) {
+	if (cols == PANEL) {
+		tile_rows(mr, y, ldy, x, ldx, p, PANEL, from, ldf, plus, k);
+		return;
+	}
+	float part[TILE * PANEL] = {0};
+	for (int64_t r = 0; r < mr; r++) memcpy(part + r * PANEL, from + r * ldf, cols * sizeof(float));
+	tile_rows(mr, part, PANEL, x, ldx, p, PANEL, part, PANEL, plus, k);
+	for (int64_t r = 0; r < mr; r++) memcpy(y + r * ldy, part + r * PANEL, cols * sizeof(float));
+}
+
+// matmul: y (rows, o) = start + x (rows, k) * w, for the panels panel0 to panel1 of w's outputs. The start of row n is
+// bias + residual[n], either of which may be NULL, or y itself if residual is y. activated, if not NULL, is laid out as
+// y and receives gelu(y). w is packed, or packed here panel by panel into scratch (KBLOCK*PANEL floats).
+static void matmul(float *y, int64_t ldy, float *activated, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
+	const float *residual, int64_t ldr, int64_t rows, int64_t k, int64_t o, int64_t panel0, int64_t panel1, float *scratch) {
+	const operand m = {w, layout, ldw, k, o, scratch};
+	for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += KBLOCK) {
+		const int64_t kb = least(k - k0, KBLOCK);
+		for (int64_t j = panel0; j < panel1; j++) {
+			const int64_t o0 = j * PANEL, cols = least(o - o0, PANEL);
+			const int more = j + 1 < panel1;  // else the next panel is the first one's next run
+			const int64_t next_o = more ? o0 + PANEL : panel0 * PANEL, next_k = more ? k0 : k0 + KBLOCK;
+			float start[PANEL] = {0};
+			if (bias) memcpy(start, bias + o0, cols * sizeof(float));
+			const float *from = start, *plus = NULL, *p = panel_of(&m, k0, kb, o0);
+			int64_t ldf = 0;
+			if (k0 > 0) {
+				from = y + o0;
+				ldf = ldy;
+			} else if (residual) {
+				from = residual + o0;
+				ldf = ldr;
+				plus = bias ? start : NULL;
+			}
+			for (int64_t n = 0; n < rows; n += TILE) {
+				const int64_t mr = least(rows - n, TILE);
+				if (next_k < k) fetch(&m, next_k, least(k - next_k, KBLOCK), next_o, n / TILE, (rows + TILE - 1) / TILE);
+				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols);
+				if (activated && k0 + kb >= k) activate(activated + n * ldy + o0, y + n * ldy + o0, ldy, mr, cols);
+			}
+		}
+	}
+}
+
+// outer: dw (k, o) += a (rows, k)^T * d (rows, o), rows in order, for the rows k0 to k1 of dw. Rows are taken in
+// runs whose sums rest in dw itself. scratch holds OUTER_ROWS*(PANEL + k1-k0+TILE) floats.
+static void outer(float *dw, int64_t lddw, const float *a, int64_t lda, const float *d, int64_t ldd,
+	int64_t rows, int64_t k0, int64_t k1, int64_t o, float *scratch) {
+	float *dp = scratch, *ap = scratch + OUTER_ROWS * PANEL;
+	for (int64_t n0 = 0; n0 < rows; n0 += OUTER_ROWS) {
+		const int64_t nb = least(rows - n0, OUTER_ROWS);
+		// ap (k tiles, nb, TILE)
+		for (int64_t k = k0; k < k1; k += TILE) {
+			const float *from = a + n0 * lda + k;
+			float *to = ap + (k - k0) * nb;
+			if (k1 - k >= TILE)
+				for (int64_t n = 0; n < nb; n++) memcpy(to + n * TILE, from + n * lda, TILE * sizeof(float));
+			else
+				for (int64_t n = 0; n < nb; n++) memcpy(to + n * TILE, from + n * lda, (k1 - k) * sizeof(float));
+		}
+		for (int64_t o0 = 0; o0 < o; o0 += PANEL) {
+			const int64_t cols = least(o - o0, PANEL);
+			pack_rows(dp, d + n0 * ldd + o0, ldd, nb, cols);
+			for (int64_t k = k0; k < k1; k += TILE) {
+				const int64_t mr = least(k1 - k, TILE);
+				const float *at = ap + (k - k0) * nb;
+				float *to = dw + k * lddw + o0;
+				if (cols == PANEL) {
+					tile_columns(mr, to, lddw, at, TILE, dp, PANEL, to, lddw, nb);
+					continue;
+				}
+				float part[TILE * PANEL] = {0};
+				for (int64_t r = 0; r < mr; r++) memcpy(part + r * PANEL, to + r * lddw, cols * sizeof(float));
+				tile_columns(mr, part, PANEL, at, TILE, dp, PANEL, part, PANEL, nb);
+				for (int64_t r = 0; r < mr; r++) memcpy(to + r * lddw, part + r * PANEL, cols * sizeof(float));
+			}
+		}
+	}
+}
