@@ -3,7 +3,6 @@ package gpt_test
 import (
 	"context"
 	"errors"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"rlhf/gpt"
+	"rlhf/internal/kernel"
 	"rlhf/internal/rng"
 )
 
@@ -48,10 +48,11 @@ func drawSequences(t *rapid.T, m *gpt.Model, least, most int) (out [][]int32) {
 	return out
 }
 
-// threads sets GOMAXPROCS and returns what undoes it.
+// threads sets the number of workers and returns what undoes it.
 func threads(n int) func() {
-	before := runtime.GOMAXPROCS(n)
-	return func() { runtime.GOMAXPROCS(before) }
+	before := kernel.Threads()
+	kernel.SetThreads(n)
+	return func() { kernel.SetThreads(before) }
 }
 
 // A sequence's numbers are the same bits sampled token by token, in a training pass among others, in any packing

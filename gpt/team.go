@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"rlhf/internal/kernel"
 )
 
 // team is a set of goroutines that go through a pass's jobs together, the caller
@@ -31,8 +33,8 @@ type team struct {
 // spins is how many looks a waiting member takes before it sleeps: about a tenth of a millisecond.
 const spins = 1 << 15
 
-// workers returns how many goroutines the engine works with: GOMAXPROCS.
-func workers() int { return runtime.GOMAXPROCS(0) }
+// workers returns how many goroutines the engine works with.
+func workers() int { return kernel.Threads() }
 
 // start brings n members together; stop must follow.
 func (t *team) start(n int) {

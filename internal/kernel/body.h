@@ -6,26 +6,18 @@
 #include "attention.h"
 #include "head.h"
 
-#define CHAINS_OF_PEAK 20  // independent FMAs: more than latency times units of any machine, as many as fit the registers
-
-// peak makes n rounds of CHAINS_OF_PEAK independent multiply-adds on registers and returns the operations made.
+// peak makes n rounds of independent multiply-adds on registers, as many as a matrix tile has sums, and returns the operations made.
 static double peak(float *out, int64_t n) {
-	vf acc[CHAINS_OF_PEAK];
-	for (int i = 0; i < CHAINS_OF_PEAK; i++) acc[i] = set1(out[0]);
-	vf a = set1(1.0f + out[0]), b = set1(out[0]);
+	vf acc[2 * TILE], a = set1(1.0f + out[0]), b = set1(out[0]);
+	for (int i = 0; i < 2 * TILE; i++) acc[i] = b;
 	for (int64_t k = 0; k < n; k++) {
-#pragma GCC unroll 20
-		for (int i = 0; i < CHAINS_OF_PEAK; i++) {
-			acc[i] = FMA(acc[i], a, b);
-#if defined(__x86_64__)
-			__asm__ volatile("" : "+x"(acc[i]));
-#endif
-		}
+#pragma GCC unroll 24
+		for (int i = 0; i < 2 * TILE; i++) acc[i] = FMA(acc[i], a, b);
 	}
 	vf s = acc[0];
-	for (int i = 1; i < CHAINS_OF_PEAK; i++) s += acc[i];
+	for (int i = 1; i < 2 * TILE; i++) s += acc[i];
 	out[0] = sum(s);
-	return 2.0 * LANES * CHAINS_OF_PEAK * (double)n;
+	return 4.0 * LANES * TILE * (double)n;
 }
 
 const rlhf_kernels ISA_TABLE = {

@@ -6,7 +6,6 @@ package optim
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
 
 	"rlhf/gpt"
@@ -75,9 +74,9 @@ func (a *AdamW) Update(theta, dtheta []float32, lr, gradScale float64) {
 	})
 }
 
-// forEach calls f for 0 to n-1 on as many goroutines as there are processors.
+// forEach calls f for 0 to n-1 on as many goroutines as run kernels.
 func forEach(n int, f func(k int)) {
-	w := min(runtime.GOMAXPROCS(0), n)
+	w := min(kernel.Threads(), n)
 	var wg sync.WaitGroup
 	for worker := range w {
 		wg.Go(func() {

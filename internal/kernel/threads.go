@@ -1,0 +1,22 @@
+package kernel
+
+import (
+	"runtime"
+	"sync/atomic"
+)
+
+var threads atomic.Int64
+
+func init() { SetThreads(runtime.GOMAXPROCS(0)) }
+
+// Threads returns how many goroutines run kernels side by side: at start GOMAXPROCS.
+func Threads() int { return int(threads.Load()) }
+
+// SetThreads makes it n, at least 1, and GOMAXPROCS one more. Go's monitor takes a
+// processor away from whoever is in C for longer than 20 microseconds unless
+// another one is idle; handing processors to and fro would cost a tenth of the
+// time. It must not run beside a pass, a sampler or an optimizer.
+func SetThreads(n int) {
+	threads.Store(int64(max(n, 1)))
+	runtime.GOMAXPROCS(max(n, 1) + 1)
+}
