@@ -22,6 +22,15 @@ func NextTokens(tokens []int32, first int) []int32 {
 	return targets
 }
 
+// MicroTokens returns how many tokens of a larger batch a pass should take at
+// once: what a training pass keeps of them is about 128 MiB, so that memory
+// does not grow with the batch and small models stay near the caches.
+func (c Config) MicroTokens() int {
+	const memory = 128 << 20
+	perToken := 4 * c.NEmbd * (12*c.NLayer + 20) // activations of all layers, gradients of one
+	return min(max(memory/perToken, 256), 8192)
+}
+
 // Cuts divides sequences of the given lengths, in order, into runs of at most
 // maxTokens tokens, or of one longer sequence, and returns where each run ends.
 func Cuts(lens []int, maxTokens int) []int {

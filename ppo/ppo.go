@@ -65,9 +65,6 @@ type state struct {
 	Last   Result  `json:"last"`
 }
 
-// microTokens bounds the tokens of one pass; means are over minibatches whatever the passes.
-const microTokens = 8192
-
 // samplesPerStep is how many episodes of a step are recorded.
 const samplesPerStep = 4
 
@@ -81,6 +78,7 @@ type run struct {
 	stopToken int32
 
 	policy, value, ref    *gpt.Pass
+	micro                 int // tokens of one pass; means are over minibatches whatever the passes
 	policyAdam, valueAdam *optim.AdamW
 	dpolicy, dvalue       []float32
 	loss                  *objective.Cache
@@ -100,6 +98,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		policy: gpt.NewPass(m.Policy), value: gpt.NewPass(m.Value), ref: gpt.NewPass(m.Ref),
 		policyAdam: optim.NewAdamW(adam, m.Policy.Config.Tensors()), valueAdam: optim.NewAdamW(adam, m.Value.Config.Tensors()),
 		dpolicy: make([]float32, len(m.Policy.Theta)), dvalue: make([]float32, len(m.Value.Theta)),
+		micro: min(m.Policy.Config.MicroTokens(), m.Value.Config.MicroTokens()),
 	}
 	s := state{KLCoef: c.KLCoef}
 	saved := checkpoint.Checkpoint{

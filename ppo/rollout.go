@@ -92,13 +92,13 @@ func (r *run) rollout(ctx context.Context, step int, klCoef float64) ([]episode,
 // readReference sets the reference's log-probs, at the sampling temperature, and the value network's values.
 func (r *run) readReference(episodes []episode) error {
 	start := 0
-	for _, end := range gpt.Cuts(lengths(episodes), microTokens) {
+	for _, end := range gpt.Cuts(lengths(episodes), r.micro) {
 		part := episodes[start:end]
 		ref, err := r.ref.Evaluate(pack(part, r.c.Temperature))
 		if err != nil {
 			return fmt.Errorf("reference: %w", err)
 		}
-		valued, err := r.value.Evaluate(withoutTargets(pack(part, 1)))
+		valued, err := r.value.Evaluate(packValues(part))
 		if err != nil {
 			return fmt.Errorf("value network: %w", err)
 		}
@@ -155,8 +155,13 @@ func pack(episodes []episode, temperature float64) gpt.Batch {
 	return b
 }
 
-func withoutTargets(b gpt.Batch) gpt.Batch {
-	b.Targets = nil
+// packValues returns episodes as a batch whose values are wanted from the position before the response on.
+func packValues(episodes []episode) gpt.Batch {
+	var b gpt.Batch
+	for i := range episodes {
+		b.Append(episodes[i].tokens(), nil)
+		b.ValuesFrom = append(b.ValuesFrom, episodes[i].first())
+	}
 	return b
 }
 

@@ -40,7 +40,7 @@ func (r *run) gradient(minibatch []episode) (minibatchStats, error) {
 	}
 	var stats minibatchStats
 	start := 0
-	for _, end := range gpt.Cuts(lengths(minibatch), microTokens) {
+	for _, end := range gpt.Cuts(lengths(minibatch), r.micro) {
 		part, err := r.gradientOf(minibatch[start:end], 1/float64(tokens))
 		if err != nil {
 			return stats, err
@@ -58,7 +58,7 @@ func (r *run) gradientOf(episodes []episode, weight float64) (stats minibatchSta
 	if err != nil {
 		return stats, err
 	}
-	value, err := r.value.Forward(withoutTargets(b))
+	value, err := r.value.Forward(packValues(episodes))
 	if err != nil {
 		return stats, err
 	}

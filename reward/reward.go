@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"rlhf/gpt"
@@ -55,9 +56,6 @@ type state struct {
 	LossStep int     `json:"loss_steps"`
 }
 
-// microTokens bounds the tokens of one pass; the loss stays the mean over the whole batch.
-const microTokens = 8192
-
 // InitHead draws the score head from N(0, 1/√(d+1)) as standard deviation, as
 // lm-human-preferences (Stiennon 2020, app. B.1).
 func InitHead(model *gpt.Model, seed uint64) {
@@ -101,7 +99,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 	defer out.Close()
 	run.Progress.Total(total)
 
-	t := &trainer{pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
+	t := &trainer{micro: model.Config.MicroTokens(), pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
 	clock, clocked := time.Now(), 0
 	for s.Step < total {
 		if ctx.Err() != nil {
@@ -197,6 +195,7 @@ type measure struct {
 
 // trainer is the memory of the gradient.
 type trainer struct {
+	micro  int // tokens of one pass; the loss stays the mean over the whole batch
 	pass   *gpt.Pass
 	loss   *objective.Cache
 	dtheta []float32
@@ -211,7 +210,7 @@ func (t *trainer) gradient(batch []Comparison) (m measure, err error) {
 		}
 	}
 	start := 0
-	for _, end := range gpt.Cuts(lens, microTokens) {
+	for _, end := range gpt.Cuts(lens, t.micro) {
 		part := pack(batch[start:end], len(batch))
 		out, err := t.pass.Forward(part.batch)
 		if err != nil {
@@ -251,7 +250,9 @@ func pack(comparisons []Comparison, of int) packing {
 	for _, c := range comparisons {
 		first := len(p.batch.Lens)
 		for _, completion := range c.Completions {
-			p.batch.Append(append(append([]int32{}, c.Prompt...), completion...), nil)
+			tokens := slices.Concat(c.Prompt, completion)
+			p.batch.Append(tokens, nil)
+			p.batch.ValuesFrom = append(p.batch.ValuesFrom, len(tokens)-1) // the score is read at the last token
 		}
 		pairs := c.pairs()
 		for _, pair := range pairs {

@@ -30,13 +30,14 @@ func (s *Scorer) Scores(ctx context.Context, sequences [][]int32) ([]float32, er
 	}
 	scores := make([]float32, 0, len(sequences))
 	start := 0
-	for _, end := range gpt.Cuts(lens, microTokens) {
+	for _, end := range gpt.Cuts(lens, s.Model.Config.MicroTokens()) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		var b gpt.Batch
 		for _, q := range sequences[start:end] {
 			b.Append(q, nil)
+			b.ValuesFrom = append(b.ValuesFrom, len(q)-1)
 		}
 		out, err := s.pass.Evaluate(b)
 		if err != nil {

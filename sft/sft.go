@@ -44,10 +44,6 @@ type state struct {
 	LastLoss float64 `json:"last_loss"`
 }
 
-// microTokens bounds the tokens of one pass. A larger batch is worked through in
-// parts; the loss stays the mean over the whole batch.
-const microTokens = 8192
-
 // Train trains model in place and writes metrics, checkpoints and the final model
 // below run.Dir. Equal inputs give equal bytes for any number of threads, and a run
 // that was killed and resumed ends in the bytes of one that was not. If ctx ends,
@@ -184,8 +180,8 @@ func (t *trainer) gradient(batch []Example) (loss float64, tokens int, err error
 		tokens += e.targets()
 	}
 	start := 0
-	for _, end := range gpt.Cuts(lens, microTokens) {
-		b := pack(batch[start:end])
+	for _, end := range gpt.Cuts(lens, t.model.Config.MicroTokens()) {
+		b := pack(batch[start:end]) // a part of a larger batch; the loss stays the mean over the whole
 		out, err := t.pass.Forward(b)
 		if err != nil {
 			return 0, 0, err
@@ -230,7 +226,7 @@ func Loss(ctx context.Context, model *gpt.Model, examples []Example) (float64, e
 		lens[i] = len(e.Tokens)
 	}
 	sum, tokens, start := 0.0, 0, 0
-	for _, end := range gpt.Cuts(lens, microTokens) {
+	for _, end := range gpt.Cuts(lens, model.Config.MicroTokens()) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}

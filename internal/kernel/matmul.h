@@ -5,10 +5,18 @@
 #define KBLOCK 512     // terms of a run: so many rows of a panel lie in the cache at once
 #define OUTER_ROWS 192 // rows of a run of a weight gradient
 
+// ahead says what a tile asks memory for while it computes: in step i the line at from + (i%16)*fine + (i/16*16)*coarse.
+// Its panel's successor comes line by line that way, spread over the time of a tile: no hardware foresees the strides of
+// unpacked weights, and a burst of requests would hold up the loads that the tile waits for.
+typedef struct {
+	const float *from;
+	int64_t fine, coarse;
+} ahead;
+
 // tile computes mr rows by one panel: y = (from + plus) + x*p. Element i of row r of x is x[r*xr + i*xi]; row i of the
-// panel is p + i*ldp. from's rows are ldf apart (0: one row for all); plus is a row, or NULL.
+// panel is p + i*ldp. from's rows are ldf apart (0: one row for all); plus is a row, or NULL; so may be next.
 INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr, int64_t xi, const float *p, int64_t ldp,
-	const float *from, int64_t ldf, const float *plus, int64_t k) {
+	const float *from, int64_t ldf, const float *plus, int64_t k, const ahead *next) {
 	vf acc[TILE][2];
 	for (int r = 0; r < mr; r++) {
 		acc[r][0] = load(from + r * ldf);
@@ -20,6 +28,7 @@ INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr
 	}
 	for (int64_t i = 0; i < k; i++, p += ldp) {
 		vf w0 = load(p), w1 = load(p + LANES);
+		if (next) __builtin_prefetch(next->from + (i & 15) * next->fine + (i & ~15) * next->coarse, 0, 2);
 #pragma GCC unroll 16
 		for (int r = 0; r < mr; r++) {
 			vf b = set1(x[r * xr + i * xi]);
@@ -45,7 +54,17 @@ INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr
 static void tile_rows(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, int64_t ldp,
 	const float *from, int64_t ldf, const float *plus, int64_t k) {
 	switch (mr) {
-#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, ldp, from, ldf, plus, k); break;
+#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, ldp, from, ldf, plus, k, NULL); break;
+	EACH_TILE(CASE)
+#undef CASE
+	}
+}
+
+// tile_fetching is tile_rows over a packed panel, with what it asks for meanwhile.
+static void tile_fetching(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
+	const float *plus, int64_t k, ahead next) {
+	switch (mr) {
+#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, PANEL, from, ldf, plus, k, &next); break;
 	EACH_TILE(CASE)
 #undef CASE
 	}
@@ -55,7 +74,7 @@ static void tile_rows(int64_t mr, float *y, int64_t ldy, const float *x, int64_t
 static void tile_columns(int64_t mr, float *y, int64_t ldy, const float *a, int64_t lda, const float *p, int64_t ldp,
 	const float *from, int64_t ldf, int64_t k) {
 	switch (mr) {
-#define CASE(n) case n: tile(n, y, ldy, a, 1, lda, p, ldp, from, ldf, NULL, k); break;
+#define CASE(n) case n: tile(n, y, ldy, a, 1, lda, p, ldp, from, ldf, NULL, k, NULL); break;
 	EACH_TILE(CASE)
 #undef CASE
 	}
@@ -124,16 +143,13 @@ INLINE const float *panel_of(const operand *m, int64_t k0, int64_t kb, int64_t o
 	return m->scratch;
 }
 
-// fetch asks for part at of n of the memory that panel_of will read: strides that no hardware foresees.
-INLINE void fetch(const operand *m, int64_t k0, int64_t kb, int64_t o0, int64_t at, int64_t n) {
-	const int64_t cols = least(m->o - o0, PANEL), from = kb * at / n, to = kb * (at + 1) / n;
-	if (m->layout == RLHF_ROWS) {
-		for (int64_t i = from; i < to; i++)
-			for (int64_t e = 0; e < cols; e += 16) __builtin_prefetch(m->w + (k0 + i) * m->ldw + o0 + e, 0, 2);
-	} else if (m->layout == RLHF_COLUMNS) {
-		for (int64_t i = (from + 15) / 16 * 16; i < to; i += 16)
-			for (int64_t e = 0; e < cols; e++) __builtin_prefetch(m->w + (o0 + e) * m->ldw + k0 + i, 0, 2);
-	}
+#define FETCHING (PANEL * 4 / 64)  // tiles that it takes to ask for a panel line by line
+
+// ahead_of returns what tile number t of a panel asks for: its share of the panel that begins at output o0, from term k0 on.
+INLINE ahead ahead_of(const operand *m, int64_t k0, int64_t kb, int64_t o0, int64_t t) {
+	if (m->layout == RLHF_PACKED) return (ahead){m->w + o0 * m->k + k0 * PANEL + t * kb * 16, 16, 16};
+	if (m->layout == RLHF_ROWS) return (ahead){m->w + k0 * m->ldw + o0 + t * 16, m->ldw, m->ldw};
+	return (ahead){m->w + (o0 + t * 16) * m->ldw + k0, m->ldw, 1};
 }
 
 // activate: y2 = gelu(y) for mr rows of cols elements.
@@ -152,9 +168,9 @@ INLINE void activate(float *y2, const float *y, int64_t ldy, int64_t mr, int64_t
 
 // product_tile is a tile of which only cols outputs exist.
 static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
-	const float *plus, int64_t k, int64_t cols) {
+	const float *plus, int64_t k, int64_t cols, ahead next) {
 	if (cols == PANEL) {
-		tile_rows(mr, y, ldy, x, ldx, p, PANEL, from, ldf, plus, k);
+		tile_fetching(mr, y, ldy, x, ldx, p, from, ldf, plus, k, next);
 		return;
 	}
 	float part[TILE * PANEL] = {0};
@@ -189,8 +205,10 @@ static void matmul(float *y, int64_t ldy, float *activated, const float *x, int6
 			}
 			for (int64_t n = 0; n < rows; n += TILE) {
 				const int64_t mr = least(rows - n, TILE);
-				if (next_k < k) fetch(&m, next_k, least(k - next_k, KBLOCK), next_o, n / TILE, (rows + TILE - 1) / TILE);
-				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols);
+				const int64_t t = n / TILE;
+				ahead next = {p, 0, 0};
+				if (next_k < k && t < FETCHING && o - next_o >= PANEL) next = ahead_of(&m, next_k, kb, next_o, t);
+				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols, next);
 				if (activated && k0 + kb >= k) activate(activated + n * ldy + o0, y + n * ldy + o0, ldy, mr, cols);
 			}
 		}

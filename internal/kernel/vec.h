@@ -42,21 +42,24 @@ INLINE vf first(vf v, int64_t n) {
 	return (vf)((vi)v & (lane < (vi){} + (int32_t)n));
 }
 
-// sum adds the lanes pairwise, always in the same tree.
+// moved_down returns v with its lanes moved down by w, a power of two.
+INLINE vf moved_down(vf v, int w) {
+	vi lane;
+	for (int i = 0; i < LANES; i++) lane[i] = (i + w) % LANES;
+	return __builtin_shuffle(v, lane);
+}
+
+// sum adds the lanes pairwise, always in the same tree: each to the one half a vector further, then a quarter, and so on.
 INLINE float sum(vf v) {
-	float t[LANES];
-	store(t, v);
-	for (int w = LANES / 2; w > 0; w /= 2)
-		for (int i = 0; i < w; i++) t[i] += t[i + w];
-	return t[0];
+#pragma GCC unroll 4
+	for (int w = LANES / 2; w > 0; w /= 2) v += moved_down(v, w);
+	return v[0];
 }
 
 INLINE float largest(vf v) {
-	float t[LANES];
-	store(t, v);
-	for (int w = LANES / 2; w > 0; w /= 2)
-		for (int i = 0; i < w; i++) t[i] = t[i + w] > t[i] ? t[i + w] : t[i];
-	return t[0];
+#pragma GCC unroll 4
+	for (int w = LANES / 2; w > 0; w /= 2) v = VMAX(v, moved_down(v, w));
+	return v[0];
 }
 
 // expv is e^x to about 2 units in the last place between -87 and 88; smaller
