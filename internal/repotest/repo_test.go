@@ -47,7 +47,12 @@ var allowed = map[string][]string{
 	// wiring, and nobody imports it
 	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/metrics",
 		"internal/report", "internal/rng", "internal/stats", "labeling", "ppo", "reward", "sft", "storage"},
-	"bench": {"gpt", "internal/kernel", "internal/optim"},
+
+	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
+	// peer reads too; the two commands only start its workers and print
+	"bench":        {"gpt", "gpt/bpe", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
+	"bench/peers":  {"bench"},
+	"bench/growth": {"bench"},
 }
 
 // only says where a module from outside may be imported, by prefix of its path.
