@@ -84,69 +84,57 @@ static void attention(float *o, int64_t ldo, const float *q, int64_t ldq, const 
 	}
 }
 
-#define CHAINS 8  // sums that one query keeps going at once: enough to hide an FMA's latency
-
-// chain is one vector of sums: of coefficient[i] times the vector at rows + i*stride.
-typedef struct {
-	const float *coefficients, *rows;
-	float *to;
-} chain;
-
-// run_chains computes n <= CHAINS chains of k terms each, in order.
-INLINE void run_chains(const int n, const chain *c, int64_t stride, int64_t k) {
-	vf acc[CHAINS];
-	for (int u = 0; u < n; u++) acc[u] = set1(0.0f);
-	for (int64_t i = 0; i < k; i++) {
+// sums computes, for some heads at once, vectors of sums that one query needs: of coefficients[i] times the vectors at
+// rows + i*stride, i in order. Vector v of a head lies v/2 pairs and v%2 vectors further, the heads ldc, ldr and ldto
+// floats apart. Eight sums at once hide an FMA's latency.
+INLINE void sums(const int heads, const int vectors, float *to, int64_t ldto, const float *coefficients, int64_t ldc, const float *rows, int64_t ldr,
+	int64_t pair, int64_t stride, int64_t terms) {
+	vf acc[8];
+	for (int u = 0; u < heads * vectors; u++) acc[u] = set1(0.0f);
+	for (int64_t i = 0; i < terms; i++, rows += stride) {
 #pragma GCC unroll 8
-		for (int u = 0; u < n; u++) acc[u] = FMA(set1(c[u].coefficients[i]), load(c[u].rows + i * stride), acc[u]);
+		for (int h = 0; h < heads; h++) {
+			const vf c = set1(coefficients[h * ldc + i]);
+#pragma GCC unroll 8
+			for (int v = 0; v < vectors; v++)
+				acc[h * vectors + v] = FMA(c, load(rows + h * ldr + v / 2 * pair + v % 2 * LANES), acc[h * vectors + v]);
+		}
 	}
-	for (int u = 0; u < n; u++) store(c[u].to, acc[u]);
+	for (int h = 0; h < heads; h++)
+		for (int v = 0; v < vectors; v++) store(to + h * ldto + v * LANES, acc[h * vectors + v]);
 }
 
-// chains runs any number of chains.
-static void chains(const chain *c, int64_t n, int64_t stride, int64_t k) {
-	for (; n >= CHAINS; n -= CHAINS, c += CHAINS) run_chains(CHAINS, c, stride, k);
-	if (n >= 4) {
-		run_chains(4, c, stride, k);
-		n -= 4;
-		c += 4;
+// all_sums does so for any number of heads and vectors, each by the same chain whatever the grouping.
+static void all_sums(int64_t heads, int64_t vectors, float *to, int64_t ldto, const float *coefficients, int64_t ldc, const float *rows, int64_t ldr,
+	int64_t pair, int64_t stride, int64_t terms) {
+	for (int64_t v = 0; v < vectors;) {
+		const int64_t left = vectors - v, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+		for (int64_t h = 0; h < heads;) {
+			const int together = h + 8 / n <= heads;
+			float *t = to + h * ldto + v * LANES;
+			const float *c = coefficients + h * ldc, *r = rows + h * ldr + v / 2 * pair;
+			if (n == 8) sums(1, 8, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 4 && together) sums(2, 4, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 4 && !together) sums(1, 4, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 2 && together) sums(4, 2, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 2 && !together) sums(1, 2, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 1 && together) sums(8, 1, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			if (n == 1 && !together) sums(1, 1, t, ldto, c, ldc, r, ldr, pair, stride, terms);
+			h += together ? 8 / n : 1;
+		}
+		v += n;
 	}
-	if (n >= 2) {
-		run_chains(2, c, stride, k);
-		n -= 2;
-		c += 2;
-	}
-	if (n) run_chains(1, c, stride, k);
 }
 
-// decode is attention for the one query at position t in nh heads at once, heads of q and o side by side, those of the
-// cache nk+nv floats apart. scratch holds nh*(end + hdp) floats, end being t+1 rounded up to PANEL.
+// decode is attention for the one query at position t in nh heads, heads of q and o side by side, those of the cache
+// nk+nv floats apart. scratch holds nh*(end + hdp) floats, end being t+1 rounded up to PANEL.
 static void decode(float *o, const float *q, const float *kt, int64_t nk, int64_t nv, int64_t nh, int64_t hd, int64_t t, float *scratch) {
 	const int64_t hdp = round_up(hd, PANEL), end = round_up(t + 1, PANEL), per = nk + nv;
 	const float scale = 1.0f / sqrtf((float)hd);
 	float *out = scratch + nh * end;
-	chain c[2 * CHAINS];
-	int n = 0;
-	for (int64_t h = 0; h < nh; h++)
-		for (int64_t j = 0; j <= t; j += LANES) {
-			c[n++] = (chain){q + h * hd, kt + h * per + j / PANEL * PANEL * hd + j % PANEL, scratch + h * end + j};
-			if (n == 2 * CHAINS) {
-				chains(c, n, PANEL, hd);
-				n = 0;
-			}
-		}
-	chains(c, n, PANEL, hd);
+	all_sums(nh, round_up(t + 1, LANES) / LANES, scratch, end, q, hd, kt, per, hd * PANEL, PANEL, hd);
 	for (int64_t h = 0; h < nh; h++) probabilities(scratch + h * end, t, end, scale);
-	n = 0;
-	for (int64_t h = 0; h < nh; h++)
-		for (int64_t e = 0; e < hd; e += LANES) {
-			c[n++] = (chain){scratch + h * end, kt + h * per + nk + e, out + h * hdp + e};
-			if (n == 2 * CHAINS) {
-				chains(c, n, hdp, t + 1);
-				n = 0;
-			}
-		}
-	chains(c, n, hdp, t + 1);
+	all_sums(nh, round_up(hd, LANES) / LANES, out, hdp, scratch, end, kt + nk, per, PANEL, hdp, t + 1);
 	for (int64_t h = 0; h < nh; h++) memcpy(o + h * hd, out + h * hdp, hd * sizeof(float));
 }
 
@@ -220,8 +208,8 @@ static void attention_backward(float *dqkv, int64_t lddqkv, const float *qkv, in
 			const int64_t mr = least(n1 - j, TILE), skip = j > n0 ? j - n0 : 0, terms = n1 - n0 - skip;  // queries before j do not see it
 			for (int64_t e = 0; e < hdp; e += PANEL) {
 				float *dkj = dk + j * hdp + e, *dvj = dv + j * hdp + e;
-				tile_columns(mr, dvj, hdp, p + skip * cap + j, cap, g + at + skip * hdp + e, hdp, dvj, hdp, terms);
-				tile_columns(mr, dkj, hdp, ds + skip * cap + j, cap, q + at + skip * hdp + e, hdp, dkj, hdp, terms);
+				tile_columns(mr, dvj, hdp, p + skip * cap + j, cap, g + at + skip * hdp + e, hdp, terms);
+				tile_columns(mr, dkj, hdp, ds + skip * cap + j, cap, q + at + skip * hdp + e, hdp, terms);
 			}
 		}
 	}

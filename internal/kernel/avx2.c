@@ -8,6 +8,7 @@
 #define ISA_TABLE rlhf_kernels_avx2
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define VMAX(a, b) _mm256_max_ps(a, b)
+#define VMIN(a, b) _mm256_min_ps(a, b)
 #define VSQRT(a) _mm256_sqrt_ps(a)
 #define TRANSPOSE transpose
 

@@ -8,6 +8,7 @@
 #define ISA_TABLE rlhf_kernels_avx512
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define VMAX(a, b) _mm512_max_ps(a, b)
+#define VMIN(a, b) _mm512_min_ps(a, b)
 #define VSQRT(a) _mm512_sqrt_ps(a)
 #define TRANSPOSE transpose
 

@@ -5,18 +5,14 @@
 #define KBLOCK 512     // terms of a run: so many rows of a panel lie in the cache at once
 #define OUTER_ROWS 192 // rows of a run of a weight gradient
 
-// ahead says what a tile asks memory for while it computes: in step i the line at from + (i%16)*fine + (i/16*16)*coarse.
-// Its panel's successor comes line by line that way, spread over the time of a tile: no hardware foresees the strides of
-// unpacked weights, and a burst of requests would hold up the loads that the tile waits for.
-typedef struct {
-	const float *from;
-	int64_t fine, coarse;
-} ahead;
+// A tile asks memory for what comes after it while it computes: in step i for the line at ahead + (i%16)*fine +
+// (i/16*16)*coarse. The next panel comes line by line that way, spread over the time of a tile: no hardware foresees the
+// strides of unpacked weights, and a burst of requests would hold up the loads that the tile waits for.
 
 // tile computes mr rows by one panel: y = (from + plus) + x*p. Element i of row r of x is x[r*xr + i*xi]; row i of the
-// panel is p + i*ldp. from's rows are ldf apart (0: one row for all); plus is a row, or NULL; so may be next.
+// panel is p + i*ldp. from's rows are ldf apart (0: one row for all); plus is a row, or NULL; so may be ahead.
 INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr, int64_t xi, const float *p, int64_t ldp,
-	const float *from, int64_t ldf, const float *plus, int64_t k, const ahead *next) {
+	const float *from, int64_t ldf, const float *plus, int64_t k, const float *ahead, int64_t fine, int64_t coarse) {
 	vf acc[TILE][2];
 	for (int r = 0; r < mr; r++) {
 		acc[r][0] = load(from + r * ldf);
@@ -28,7 +24,7 @@ INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr
 	}
 	for (int64_t i = 0; i < k; i++, p += ldp) {
 		vf w0 = load(p), w1 = load(p + LANES);
-		if (next) __builtin_prefetch(next->from + (i & 15) * next->fine + (i & ~15) * next->coarse, 0, 2);
+		if (ahead) __builtin_prefetch(ahead + (i & 15) * fine + (i & ~15) * coarse, 0, 2);
 #pragma GCC unroll 16
 		for (int r = 0; r < mr; r++) {
 			vf b = set1(x[r * xr + i * xi]);
@@ -54,7 +50,7 @@ INLINE void tile(const int mr, float *y, int64_t ldy, const float *x, int64_t xr
 static void tile_rows(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, int64_t ldp,
 	const float *from, int64_t ldf, const float *plus, int64_t k) {
 	switch (mr) {
-#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, ldp, from, ldf, plus, k, NULL); break;
+#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, ldp, from, ldf, plus, k, NULL, 0, 0); break;
 	EACH_TILE(CASE)
 #undef CASE
 	}
@@ -62,19 +58,27 @@ static void tile_rows(int64_t mr, float *y, int64_t ldy, const float *x, int64_t
 
 // tile_fetching is tile_rows over a packed panel, with what it asks for meanwhile.
 static void tile_fetching(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
-	const float *plus, int64_t k, ahead next) {
+	const float *plus, int64_t k, const float *ahead, int64_t fine, int64_t coarse) {
 	switch (mr) {
-#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, PANEL, from, ldf, plus, k, &next); break;
+#define CASE(n) case n: tile(n, y, ldy, x, ldx, 1, p, PANEL, from, ldf, plus, k, ahead, fine, coarse); break;
 	EACH_TILE(CASE)
 #undef CASE
 	}
 }
 
-// tile_columns is tile for x whose rows are the columns of a: element i of row r is a[i*lda + r].
-static void tile_columns(int64_t mr, float *y, int64_t ldy, const float *a, int64_t lda, const float *p, int64_t ldp,
-	const float *from, int64_t ldf, int64_t k) {
+// tile_columns adds to y the product with x whose rows are the columns of a: element i of row r is a[i*lda + r].
+static void tile_columns(int64_t mr, float *y, int64_t ldy, const float *a, int64_t lda, const float *p, int64_t ldp, int64_t k) {
 	switch (mr) {
-#define CASE(n) case n: tile(n, y, ldy, a, 1, lda, p, ldp, from, ldf, NULL, k, NULL); break;
+#define CASE(n) case n: tile(n, y, ldy, a, 1, lda, p, ldp, y, ldy, NULL, k, NULL, 0, 0); break;
+	EACH_TILE(CASE)
+#undef CASE
+	}
+}
+
+// tile_packed_columns is tile_columns over packed columns and a packed panel, with what it asks for meanwhile.
+static void tile_packed_columns(int64_t mr, float *y, int64_t ldy, const float *a, const float *p, int64_t k, const float *ahead, int64_t stride) {
+	switch (mr) {
+#define CASE(n) case n: tile(n, y, ldy, a, 1, TILE, p, PANEL, y, ldy, NULL, k, ahead, stride, stride); break;
 	EACH_TILE(CASE)
 #undef CASE
 	}
@@ -145,11 +149,12 @@ INLINE const float *panel_of(const operand *m, int64_t k0, int64_t kb, int64_t o
 
 #define FETCHING (PANEL * 4 / 64)  // tiles that it takes to ask for a panel line by line
 
-// ahead_of returns what tile number t of a panel asks for: its share of the panel that begins at output o0, from term k0 on.
-INLINE ahead ahead_of(const operand *m, int64_t k0, int64_t kb, int64_t o0, int64_t t) {
-	if (m->layout == RLHF_PACKED) return (ahead){m->w + o0 * m->k + k0 * PANEL + t * kb * 16, 16, 16};
-	if (m->layout == RLHF_ROWS) return (ahead){m->w + k0 * m->ldw + o0 + t * 16, m->ldw, m->ldw};
-	return (ahead){m->w + (o0 + t * 16) * m->ldw + k0, m->ldw, 1};
+// share_of returns where tile number t of a panel begins to ask for its share of the panel that begins at output o0, from
+// term k0 on.
+INLINE const float *share_of(const operand *m, int64_t k0, int64_t kb, int64_t o0, int64_t t) {
+	if (m->layout == RLHF_PACKED) return m->w + o0 * m->k + k0 * PANEL + t * kb * 16;
+	if (m->layout == RLHF_ROWS) return m->w + k0 * m->ldw + o0 + t * 16;
+	return m->w + (o0 + t * 16) * m->ldw + k0;
 }
 
 // activate: y2 = gelu(y) for mr rows of cols elements.
@@ -168,9 +173,9 @@ INLINE void activate(float *y2, const float *y, int64_t ldy, int64_t mr, int64_t
 
 // product_tile is a tile of which only cols outputs exist.
 static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
-	const float *plus, int64_t k, int64_t cols, ahead next) {
+	const float *plus, int64_t k, int64_t cols, const float *ahead, int64_t fine, int64_t coarse) {
 	if (cols == PANEL) {
-		tile_fetching(mr, y, ldy, x, ldx, p, from, ldf, plus, k, next);
+		tile_fetching(mr, y, ldy, x, ldx, p, from, ldf, plus, k, ahead, fine, coarse);
 		return;
 	}
 	float part[TILE * PANEL] = {0};
@@ -185,6 +190,7 @@ static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int6
 static void matmul(float *y, int64_t ldy, float *activated, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
 	const float *residual, int64_t ldr, int64_t rows, int64_t k, int64_t o, int64_t panel0, int64_t panel1, float *scratch) {
 	const operand m = {w, layout, ldw, k, o, scratch};
+	const int64_t fine = layout == RLHF_PACKED ? 16 : ldw, coarse = layout == RLHF_COLUMNS ? 1 : fine;
 	for (int64_t k0 = 0; k0 == 0 || k0 < k; k0 += KBLOCK) {
 		const int64_t kb = least(k - k0, KBLOCK);
 		for (int64_t j = panel0; j < panel1; j++) {
@@ -206,12 +212,21 @@ static void matmul(float *y, int64_t ldy, float *activated, const float *x, int6
 			for (int64_t n = 0; n < rows; n += TILE) {
 				const int64_t mr = least(rows - n, TILE);
 				const int64_t t = n / TILE;
-				ahead next = {p, 0, 0};
-				if (next_k < k && t < FETCHING && o - next_o >= PANEL) next = ahead_of(&m, next_k, kb, next_o, t);
-				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols, next);
+				const int asks = next_k < k && t < FETCHING && o - next_o >= PANEL;
+				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols,
+					asks ? share_of(&m, next_k, kb, next_o, t) : p, asks ? fine : 0, asks ? coarse : 0);
 				if (activated && k0 + kb >= k) activate(activated + n * ldy + o0, y + n * ldy + o0, ldy, mr, cols);
 			}
 		}
+	}
+}
+
+// pack_tiles lays k columns of a (nb, lda) out as tiles (k/TILE, nb, TILE).
+static void pack_tiles(float *ap, const float *a, int64_t lda, int64_t nb, int64_t k) {
+	for (int64_t n = 0; n < nb; n++, a += lda) {
+		int64_t j = 0;
+		for (; j + TILE <= k; j += TILE) memcpy(ap + j * nb + n * TILE, a + j, TILE * sizeof(float));
+		if (j < k) memcpy(ap + j * nb + n * TILE, a + j, (k - j) * sizeof(float));
 	}
 }
 
@@ -222,29 +237,22 @@ static void outer(float *dw, int64_t lddw, const float *a, int64_t lda, const fl
 	float *dp = scratch, *ap = scratch + OUTER_ROWS * PANEL;
 	for (int64_t n0 = 0; n0 < rows; n0 += OUTER_ROWS) {
 		const int64_t nb = least(rows - n0, OUTER_ROWS);
-		// ap (k tiles, nb, TILE)
-		for (int64_t k = k0; k < k1; k += TILE) {
-			const float *from = a + n0 * lda + k;
-			float *to = ap + (k - k0) * nb;
-			if (k1 - k >= TILE)
-				for (int64_t n = 0; n < nb; n++) memcpy(to + n * TILE, from + n * lda, TILE * sizeof(float));
-			else
-				for (int64_t n = 0; n < nb; n++) memcpy(to + n * TILE, from + n * lda, (k1 - k) * sizeof(float));
-		}
+		pack_tiles(ap, a + n0 * lda + k0, lda, nb, k1 - k0);
 		for (int64_t o0 = 0; o0 < o; o0 += PANEL) {
 			const int64_t cols = least(o - o0, PANEL);
 			pack_rows(dp, d + n0 * ldd + o0, ldd, nb, cols);
 			for (int64_t k = k0; k < k1; k += TILE) {
-				const int64_t mr = least(k1 - k, TILE);
+				const int64_t mr = least(k1 - k, TILE), t = (k - k0) / TILE;
+				const int asks = t < FETCHING && o - o0 >= 2 * PANEL;
 				const float *at = ap + (k - k0) * nb;
 				float *to = dw + k * lddw + o0;
 				if (cols == PANEL) {
-					tile_columns(mr, to, lddw, at, TILE, dp, PANEL, to, lddw, nb);
+					tile_packed_columns(mr, to, lddw, at, dp, nb, asks ? d + n0 * ldd + o0 + PANEL + t * 16 : dp, asks ? ldd : 0);
 					continue;
 				}
 				float part[TILE * PANEL] = {0};
 				for (int64_t r = 0; r < mr; r++) memcpy(part + r * PANEL, to + r * lddw, cols * sizeof(float));
-				tile_columns(mr, part, PANEL, at, TILE, dp, PANEL, part, PANEL, nb);
+				tile_columns(mr, part, PANEL, at, TILE, dp, PANEL, nb);
 				for (int64_t r = 0; r < mr; r++) memcpy(to + r * lddw, part + r * PANEL, cols * sizeof(float));
 			}
 		}

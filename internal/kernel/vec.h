@@ -1,6 +1,7 @@
 // Vectors of LANES floats and what all kernels share. Each including file sets
 // the instruction set and defines LANES, TILE (rows of a matrix tile), ISA_NAME,
-// ISA_TABLE, and the macros FMA, VMAX and VSQRT; it may define TRANSPOSE. FMA is
+// ISA_TABLE, and the macros FMA, VMAX, VMIN
+// and VSQRT, VMAX and VMIN returning the second argument if one is NaN; it may define TRANSPOSE. FMA is
 // the only fused operation: in ISO mode (-std=c11) the compiler contracts nothing by itself.
 
 #include <math.h>
@@ -66,8 +67,7 @@ INLINE float largest(vf v) {
 // and larger arguments read as those. 2^n times a polynomial in the rest
 // (coefficients of Cephes' expf).
 INLINE vf expv(vf x) {
-	x = choose(x < set1(-87.0f), set1(-87.0f), x);
-	x = choose(x > set1(88.0f), set1(88.0f), x);
+	x = VMIN(set1(88.0f), VMAX(set1(-87.0f), x));  // in this order NaN stays NaN
 	vf t = FMA(x, set1(1.44269504088896341f), set1(12582912.0f));
 	vf n = t - set1(12582912.0f);
 	vf r = FMA(n, set1(-0.693359375f), x);
