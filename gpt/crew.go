@@ -78,7 +78,7 @@ func (c *crew) do(op *operation, units int) {
 		return
 	}
 	c.op.tasks = max(1, min(units, 4*c.team.n))
-	c.team.each(c.op.tasks, c.share)
+	c.team.each(c.op.tasks, &c.share)
 }
 
 // part does one of op.tasks parts of the operation.

@@ -163,7 +163,7 @@ func (m *Model) pack(t *team) {
 	}
 	const share = 32 // parts the embedding is packed in
 	panels := kernel.Panels(c.VocabSize)
-	t.each(c.NLayer+share, func(_, task int) {
+	run := func(_, task int) {
 		if task < share {
 			kernel.Pack(k.head, kernel.Columns(m.p.wte, C), C, c.VocabSize, panels*task/share, panels*(task+1)/share)
 			return
@@ -173,7 +173,8 @@ func (m *Model) pack(t *team) {
 		kernel.Pack(to.attn, w.attn, C, C, 0, kernel.Panels(C))
 		kernel.Pack(to.fc, w.fc, C, 4*C, 0, kernel.Panels(4*C))
 		kernel.Pack(to.proj, w.proj, 4*C, C, 0, kernel.Panels(C))
-	})
+	}
+	t.each(c.NLayer+share, &run)
 	k.fresh, k.isa = true, kernel.Name()
 }
 

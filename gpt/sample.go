@@ -3,7 +3,6 @@ package gpt
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -86,7 +85,7 @@ func (m *Model) Sample(ctx context.Context, queries []Query, c SampleConfig, eac
 	var t team
 	t.start(workers())
 	m.pack(&t)
-	if len(m.Theta) > aloneFloats {
+	if n := len(m.Theta); n > aloneFloats || n > smallFloats && slots < 8*t.n {
 		s.decode(ctx, &t, slots)
 		t.stop()
 	} else {
@@ -99,9 +98,13 @@ func (m *Model) Sample(ctx context.Context, queries []Query, c SampleConfig, eac
 	return s.out, nil
 }
 
-// aloneFloats is the size of a model up to which every worker decodes slots of its own: its weights stay in the
-// caches. Beyond, all workers share each step's operations, so that weights pass once for all slots.
-var aloneFloats = 2 << 20
+// aloneFloats is the size of a model up to which every worker decodes slots of its own, waiting for nobody. Beyond, or
+// beyond smallFloats if each would have few slots, all workers share each step's operations: reading the weights takes
+// longest then, and they pass once for all slots.
+const (
+	aloneFloats = 16 << 20
+	smallFloats = 1 << 20
+)
 
 // cacheFloats bounds the keys and values of all slots: 1 GiB. Where that holds fewer than the slots asked for, fewer are in work.
 const cacheFloats = 1 << 28
@@ -175,14 +178,5 @@ func (s *sampling) finished(query int) {
 	s.done++
 	if s.each != nil {
 		s.each(query, s.out[query])
-	}
-}
-
-func init() {
-	if os.Getenv("ALONE") == "0" {
-		aloneFloats = 0
-	}
-	if os.Getenv("ALONE") == "1" {
-		aloneFloats = 1 << 30
 	}
 }

@@ -66,7 +66,7 @@ func (p *Pass) do(worker, number int) {
 
 // runTasks does the queued tasks, the first ones first.
 func (p *Pass) runTasks() {
-	p.team.each(len(p.tasks), p.doTask)
+	p.team.each(len(p.tasks), &p.doTask)
 	p.tasks = p.tasks[:0]
 }
 

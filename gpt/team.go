@@ -1,6 +1,7 @@
 package gpt
 
 import (
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,19 +11,19 @@ import (
 
 // team is a set of goroutines that go through a pass's jobs together, the caller
 // being one of them. Between jobs they wait in a short loop before they sleep, so
-// that handing a job over costs no system call while jobs follow one another. The
-// zero team is ready to start; one goroutine may drive it.
+// that handing a job over costs no system call while jobs follow one another. A
+// job is done when its tasks are: a helper that the machine lets wait holds
+// nobody up. The zero team is ready to start; one goroutine may drive it.
 type team struct {
 	n     int      // members in work, 0 before start
 	loops []func() // of the helpers
 
-	// the job: tasks from 0 to tasks-1, taken in order by whoever is free
-	run    func(worker, task int)
-	tasks  int64
-	next   atomic.Int64
-	number atomic.Int64 // of the job; odd while the team is told to go home
-	first  int64        // number before the first job
-	left   atomic.Int64 // helpers that are not done with the job
+	// the job: tasks from 0 on, taken in order by whoever is free
+	run   atomic.Pointer[func(worker, task int)]
+	board atomic.Uint64 // number of the job, its tasks, and the next one to take
+	done  atomic.Int64  // tasks done
+	over  atomic.Bool   // reports whether the helpers are to go home
+	first uint64        // job number before the first job
 
 	mu       sync.Mutex
 	sleepers atomic.Int64
@@ -30,8 +31,20 @@ type team struct {
 	home     sync.WaitGroup
 }
 
-// spins is how many looks a waiting member takes before it sleeps: about a tenth of a millisecond.
-const spins = 1 << 15
+// taskBits is the width of a task number on the board.
+const taskBits = 20
+
+// post returns a board with a job of n tasks of which none is taken.
+func post(job uint64, n int) uint64 { return job<<(2*taskBits) | uint64(n)<<taskBits }
+
+// read returns the job number, the number of tasks and the next task of a board.
+func read(board uint64) (job uint64, n, next int) {
+	const mask = 1<<taskBits - 1
+	return board >> (2 * taskBits), int(board >> taskBits & mask), int(board & mask)
+}
+
+// spins is how many looks a waiting member takes before it sleeps: some tens of microseconds.
+const spins = 1 << 14
 
 // workers returns how many goroutines the engine works with.
 func workers() int { return kernel.Threads() }
@@ -45,7 +58,9 @@ func (t *team) start(n int) {
 		worker := len(t.loops) + 1
 		t.loops = append(t.loops, func() { t.help(worker) })
 	}
-	t.n, t.first = n, t.number.Load()
+	t.n = n
+	t.first, _, _ = read(t.board.Load())
+	t.over.Store(false)
 	t.home.Add(n - 1)
 	for _, loop := range t.loops[:n-1] {
 		go loop()
@@ -54,13 +69,9 @@ func (t *team) start(n int) {
 
 // stop sends the helpers home and waits until they are gone.
 func (t *team) stop() {
-	if t.n > 1 {
-		t.left.Store(0)
-		t.number.Add(1)
-		t.wake()
-		t.home.Wait()
-		t.number.Add(1)
-	}
+	t.over.Store(true)
+	t.wake()
+	t.home.Wait()
 	t.n = 0
 }
 
@@ -69,27 +80,26 @@ func (t *team) help(worker int) {
 	defer t.home.Done()
 	seen := t.first
 	for {
-		number := t.await(func() bool { return t.number.Load() != seen })
-		if number&1 == 1 {
+		t.await(func() bool {
+			job, _, _ := read(t.board.Load())
+			return job != seen || t.over.Load()
+		})
+		if t.over.Load() {
 			return
 		}
-		seen = number
-		t.work(worker)
-		if t.left.Add(-1) == 0 {
-			t.wake()
-		}
+		seen = t.work(worker)
 	}
 }
 
-// await returns the job's number once ready holds. It looks often, then sleeps until wake.
-func (t *team) await(ready func() bool) int64 {
+// await returns once ready holds. It looks often, then sleeps until wake.
+func (t *team) await(ready func() bool) {
 	patience := spins
 	if t.n > runtime.NumCPU() {
 		patience = 1 // whoever is waited for may need this very processor
 	}
 	for range patience {
 		if ready() {
-			return t.number.Load()
+			return
 		}
 	}
 	t.mu.Lock()
@@ -99,7 +109,6 @@ func (t *team) await(ready func() bool) int64 {
 	}
 	t.sleepers.Add(-1)
 	t.mu.Unlock()
-	return t.number.Load()
 }
 
 // wake makes sleeping members look again.
@@ -111,34 +120,47 @@ func (t *team) wake() {
 	}
 }
 
-// work takes tasks until none is left.
-func (t *team) work(worker int) {
+// work takes tasks until none is left, and returns the number of the job seen last.
+// A task is taken by moving the board from the state that it was read in, so what
+// run held meanwhile is that job's.
+func (t *team) work(worker int) uint64 {
 	for {
-		task := t.next.Add(1) - 1
-		if task >= t.tasks {
-			return
+		board := t.board.Load()
+		job, n, next := read(board)
+		if next >= n {
+			return job
 		}
-		t.run(worker, int(task))
+		run := t.run.Load()
+		if !t.board.CompareAndSwap(board, board+1) {
+			continue
+		}
+		(*run)(worker, next)
+		if t.done.Add(1) == int64(n) {
+			t.wake()
+		}
 	}
 }
 
 // each calls run once for each task from 0 to n-1 and returns when all are done.
 // Which member gets a task is left to chance, so run must write only to what
 // belongs to the task; worker numbers its scratch memory.
-func (t *team) each(n int, run func(worker, task int)) {
+func (t *team) each(n int, run *func(worker, task int)) {
 	if t.n <= 1 || n <= 1 {
 		for task := range n {
-			run(0, task)
+			(*run)(0, task)
 		}
 		return
 	}
-	t.run, t.tasks = run, int64(n)
-	t.next.Store(0)
-	t.left.Store(int64(t.n - 1))
-	t.number.Add(2)
+	if n >= 1<<taskBits {
+		panic(fmt.Sprintf("gpt: %d tasks at once, the most are %d", n, 1<<taskBits-1))
+	}
+	job, _, _ := read(t.board.Load())
+	t.run.Store(run)
+	t.done.Store(0)
+	t.board.Store(post(job+1, n))
 	t.wake()
 	t.work(0)
-	t.await(func() bool { return t.left.Load() == 0 })
+	t.await(func() bool { return t.done.Load() == int64(n) })
 }
 
 // grow returns x resized to n, reusing its memory where it is large enough; old
