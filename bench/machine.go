@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"rlhf/internal/kernel"
@@ -23,27 +22,9 @@ func Machine(peak float64, threads int) string {
 // Peak returns the most that the machine's multiply-adds give on so many threads, in GF/s: the best of some tries.
 func Peak(threads int) (best float64) {
 	for range 5 {
-		best = max(best, peak(threads))
+		best = max(best, kernel.PeakGFLOPS(threads))
 	}
 	return best
-}
-
-// peak is a stand-in until internal/kernel measures it: a product whose operands stay in the first cache.
-func peak(threads int) float64 {
-	const rows, k, o, times = 96, 128, 64, 10000
-	var wg sync.WaitGroup
-	start := time.Now()
-	for range threads {
-		wg.Go(func() {
-			packed := make([]float32, kernel.PackedSize(k, o))
-			p := kernel.Product{Y: make([]float32, rows*o), LdY: o, X: make([]float32, rows*k), LdX: k, W: kernel.Packed(packed), Rows: rows, K: k, O: o}
-			for range times {
-				kernel.MatMul(p, 0, kernel.Panels(o), nil)
-			}
-		})
-	}
-	wg.Wait()
-	return float64(threads) * times * 2 * rows * k * o / time.Since(start).Seconds() / 1e9
 }
 
 // processor returns the processor's name, as Linux knows it.

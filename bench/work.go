@@ -78,7 +78,7 @@ func openTrain(c Case) (Work, error) {
 		if err := p.Backward(d, dtheta); err != nil {
 			return 0, err
 		}
-		adam.Update(m.Theta, dtheta, 1e-4, optim.ClipScale(optim.GradNorm(dtheta), 1))
+		adam.Update(m.Theta, dtheta, 1e-4, optim.ClipScale(adam.GradNorm(dtheta), 1))
 		m.Changed()
 		return flops, nil
 	}

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
 	"strings"
 	"testing"
 
 	"rlhf/compare"
 	"rlhf/gpt"
+	"rlhf/internal/kernel"
 )
 
 // letters is a tokenizer of the letters a to y, with 25 as the stop token.
@@ -221,7 +221,8 @@ func TestSameBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer kernel.SetThreads(kernel.Threads())
+	kernel.SetThreads(1)
 	second, _ := run(t, config(), s).JSON()
 	if !bytes.Equal(first, second) {
 		t.Error("one thread gives other bytes")

@@ -49,8 +49,8 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	if len(g.theta) == 0 || &g.theta[0] != &dtheta[0] {
 		g.theta, g.dp = dtheta, view(c, dtheta)
 	}
-	p.gather(workers())
-	defer p.team.stop()
+	p.gather(kernel.Threads())
+	defer p.team.Stop()
 	p.outputsBackward(d)
 	for p.l = c.NLayer - 1; p.l >= 0; p.l-- {
 		p.queueRows(p.set(p.l).n, p.endOfLayer)

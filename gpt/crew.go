@@ -23,7 +23,7 @@ func (w *scratch) matmulScratch() []float32 {
 // the weights they pass, all workers share each operation by its outputs. The bits
 // are the same.
 type crew struct {
-	team  *team // nil for a worker alone
+	team  *kernel.Team // nil for a worker alone
 	work  []scratch
 	op    operation
 	share func(worker, task int) // does a part of op
@@ -62,7 +62,7 @@ const (
 func alone(w []scratch) crew { return crew{work: w[:1]} }
 
 // begin makes the crew one of the whole team, with the scratch memory of its workers.
-func (c *crew) begin(t *team, work []scratch) {
+func (c *crew) begin(t *kernel.Team, work []scratch) {
 	c.team, c.work = t, work
 	if c.share == nil {
 		c.share = c.part
@@ -77,8 +77,8 @@ func (c *crew) do(op *operation, units int) {
 		c.part(0, 0)
 		return
 	}
-	c.op.tasks = max(1, min(units, 4*c.team.n))
-	c.team.each(c.op.tasks, &c.share)
+	c.op.tasks = max(1, min(units, 4*c.team.Size()))
+	c.team.Each(c.op.tasks, &c.share)
 }
 
 // part does one of op.tasks parts of the operation.

@@ -143,7 +143,7 @@ func hasSuffix(name string, suffixes ...string) bool {
 func (m *Model) Changed() { m.packed.fresh = false }
 
 // pack brings the packed copies up to date, with the workers of t.
-func (m *Model) pack(t *team) {
+func (m *Model) pack(t *kernel.Team) {
 	k := &m.packed
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -174,7 +174,7 @@ func (m *Model) pack(t *team) {
 		kernel.Pack(to.fc, w.fc, C, 4*C, 0, kernel.Panels(4*C))
 		kernel.Pack(to.proj, w.proj, 4*C, C, 0, kernel.Panels(C))
 	}
-	t.each(c.NLayer+share, &run)
+	t.Each(c.NLayer+share, &run)
 	k.fresh, k.isa = true, kernel.Name()
 }
 

@@ -69,7 +69,7 @@ type Pass struct {
 	head  headState
 	grads gradients
 
-	team     team
+	team     kernel.Team
 	work     []scratch // one a worker
 	solo     []crew    // of one worker each
 	together crew
@@ -119,8 +119,8 @@ func (p *Pass) forward(b Batch, keep bool) error {
 		return err
 	}
 	p.lay(b)
-	p.gather(workers())
-	defer p.team.stop()
+	p.gather(kernel.Threads())
+	defer p.team.Stop()
 	last := p.m.Config.NLayer - 1
 	p.l = 0
 	p.queueRows(p.every.n, p.start)
@@ -139,7 +139,7 @@ func (p *Pass) forward(b Batch, keep bool) error {
 	return nil
 }
 
-// gather brings n workers together, each with its memory; p.team.stop must follow.
+// gather brings n workers together, each with its memory; p.team.Stop must follow.
 func (p *Pass) gather(n int) {
 	for len(p.work) < n {
 		p.work = append(p.work, scratch{})
@@ -150,7 +150,7 @@ func (p *Pass) gather(n int) {
 	for w := range p.solo {
 		p.solo[w] = alone(p.work[w:])
 	}
-	p.team.start(n)
+	p.team.Start(n)
 	p.together.begin(&p.team, p.work)
 }
 

@@ -82,14 +82,14 @@ func (m *Model) Sample(ctx context.Context, queries []Query, c SampleConfig, eac
 		stream: rng.At(c.Seed, c.Purpose), cap: kernel.AttentionCap(min(longest+c.MaxNewTokens, m.Config.NPositions)),
 	}
 	slots := s.slots()
-	var t team
-	t.start(workers())
+	var t kernel.Team
+	t.Start(kernel.Threads())
 	m.pack(&t)
-	if n := len(m.Theta); n > aloneFloats || n > smallFloats && slots < 8*t.n {
+	if n := len(m.Theta); n > aloneFloats || n > smallFloats && slots < 8*t.Size() {
 		s.decode(ctx, &t, slots)
-		t.stop()
+		t.Stop()
 	} else {
-		t.stop()
+		t.Stop()
 		s.decodeAlone(ctx, slots)
 	}
 	if err := ctx.Err(); err != nil && s.done < len(queries) {
@@ -136,17 +136,17 @@ func slotFloats(c Config, cap int) int {
 }
 
 // decode completes the queries with all of the team's workers at each step.
-func (s *sampling) decode(ctx context.Context, t *team, slots int) {
+func (s *sampling) decode(ctx context.Context, t *kernel.Team, slots int) {
 	d := s.m.takeDecoder()
 	defer s.m.leaveDecoder(d)
-	d.work = make([]scratch, t.n)
+	d.work = make([]scratch, t.Size())
 	d.crew.begin(t, d.work)
 	d.run(ctx, s, slots)
 }
 
 // decodeAlone completes them with workers that have slots of their own.
 func (s *sampling) decodeAlone(ctx context.Context, slots int) {
-	w := min(workers(), slots)
+	w := min(kernel.Threads(), slots)
 	var wg sync.WaitGroup
 	for k := range w {
 		share := slots*(k+1)/w - slots*k/w

@@ -66,7 +66,7 @@ func (p *Pass) do(worker, number int) {
 
 // runTasks does the queued tasks, the first ones first.
 func (p *Pass) runTasks() {
-	p.team.each(len(p.tasks), &p.doTask)
+	p.team.Each(len(p.tasks), &p.doTask)
 	p.tasks = p.tasks[:0]
 }
 
@@ -79,7 +79,7 @@ const fewRows = 150
 
 // queueRows queues the rows 0 to n for p.body in chunks, or takes them through it at once if they are few.
 func (p *Pass) queueRows(n int, body func(c *crew, r0, r1 int)) {
-	if n < fewRows*p.team.n {
+	if n < fewRows*p.team.Size() {
 		if n > 0 {
 			body(&p.together, 0, n)
 		}
@@ -87,7 +87,7 @@ func (p *Pass) queueRows(n int, body func(c *crew, r0, r1 int)) {
 	}
 	p.body = body
 	chunks := max(1, (n+chunkRows-1)/chunkRows)
-	chunks = (chunks + p.team.n - 1) / p.team.n * p.team.n
+	chunks = (chunks + p.team.Size() - 1) / p.team.Size() * p.team.Size()
 	for k := range chunks {
 		p.tasks = append(p.tasks, task{kind: taskRows, from: n * k / chunks, to: n * (k + 1) / chunks})
 	}
@@ -97,7 +97,7 @@ func (p *Pass) queueRows(n int, body func(c *crew, r0, r1 int)) {
 func (p *Pass) queueAttention(kind int8) {
 	B, heads := len(p.batch.Lens), p.m.Config.NHead
 	share := heads
-	if B < 4*p.team.n {
+	if B < 4*p.team.Size() {
 		share = 1
 	}
 	for s := range B {
@@ -109,7 +109,7 @@ func (p *Pass) queueAttention(kind int8) {
 
 // queueOuter queues dw (k, o) += a (rows, k)^T * d (rows, o); lda and ldd are the distances of rows.
 func (p *Pass) queueOuter(dw, a []float32, k, lda int, d []float32, o, ldd, rows int) {
-	share := max(24, 384/p.team.n/12*12) // rows of dw
+	share := max(24, 384/p.team.Size()/12*12) // rows of dw
 	for k0 := 0; k0 < k && rows > 0; k0 += share {
 		p.tasks = append(p.tasks, task{kind: taskOuter, dw: dw, a: a, lda: lda, d: d, ldd: ldd, rows: rows, from: k0, to: min(k0+share, k), o: o})
 	}

@@ -8,13 +8,13 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
 	"rlhf/gpt"
 	"rlhf/gpt/hf"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/kernel"
 	"rlhf/internal/metrics"
 	"rlhf/internal/rng"
 )
@@ -329,7 +329,8 @@ func TestSameBytesForAnyThreadsAndResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := equalFiles(t, whole)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // the counting context below is for one goroutine
+	defer kernel.SetThreads(kernel.Threads())
+	kernel.SetThreads(1) // the counting context below is for one goroutine
 	for _, stop := range []int{1, 20, 40} {
 		dir := t.TempDir()
 		left := stop

@@ -144,7 +144,7 @@ func (r *run) step(number int, loss float64, lr, valueLR float64) error {
 		dtheta []float32
 		lr     float64
 	}{{r.m.Policy, r.policyAdam, r.dpolicy, lr}, {r.m.Value, r.valueAdam, r.dvalue, valueLR}} {
-		norm := optim.GradNorm(n.dtheta)
+		norm := n.adam.GradNorm(n.dtheta)
 		if err := optim.CheckFinite("ppo", number, loss, norm, n.model.Config.Tensors(), n.dtheta); err != nil {
 			return err
 		}

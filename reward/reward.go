@@ -118,7 +118,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 		if err != nil {
 			return Result{}, fmt.Errorf("step %d: %w", s.Step+1, err)
 		}
-		norm := optim.GradNorm(t.dtheta)
+		norm := adam.GradNorm(t.dtheta)
 		if err := optim.CheckFinite("reward", s.Step+1, m.loss, norm, model.Config.Tensors(), t.dtheta); err != nil {
 			return Result{}, err
 		}

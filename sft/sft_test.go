@@ -9,12 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
 
 	"rlhf/gpt"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/kernel"
 	"rlhf/internal/rng"
 	"rlhf/sft"
 )
@@ -149,7 +149,8 @@ func TestSameBytesForAnyThreadsAndResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := bytesOf(t, whole)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer kernel.SetThreads(kernel.Threads())
+	kernel.SetThreads(1)
 	single := t.TempDir()
 	if _, err := sft.Train(context.Background(), config(), tiny(t), train, eval, checkpoint.Run{Dir: single}, quiet); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -109,7 +108,7 @@ func (d *demo) run(ctx context.Context, seed uint64) (err error) {
 		return fmt.Errorf("--ranked: must be from %d to %d (got %d)", demoShared, len(d.data.train), d.ranked)
 	}
 	d.tasteRight, d.judgeRight = d.data.taste.Accuracy(d.data.judgeTexts, d.data.judgeLabels), d.data.judge.Accuracy(d.data.tasteTexts, d.data.tasteLabels)
-	d.say("movie reviews (Pang & Lee 2005, CC BY 4.0): %d to learn from, %d held out; kernels: %s, %d threads", len(d.data.train), len(d.data.held), kernel.Name(), runtime.GOMAXPROCS(0))
+	d.say("movie reviews (Pang & Lee 2005, CC BY 4.0): %d to learn from, %d held out; kernels: %s, %d threads", len(d.data.train), len(d.data.held), kernel.Name(), kernel.Threads())
 	for _, stage := range []struct {
 		name string
 		run  func(context.Context) error

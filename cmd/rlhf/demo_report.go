@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"rlhf/internal/dataset"
@@ -92,7 +91,7 @@ func (d *demo) runSection() report.Section {
 	}
 	times.Rows = append(times.Rows, []string{"all", report.Fixed(time.Since(d.start).Seconds(), 1)})
 	machine := report.Table{Caption: "Run", Columns: []string{"", "value"}, Rows: [][]string{
-		{"kernels", kernel.Name()}, {"threads", fmt.Sprint(runtime.GOMAXPROCS(0))}, {"peak memory, MiB", fmt.Sprint(peakMemory() >> 20)},
+		{"kernels", kernel.Name()}, {"threads", fmt.Sprint(kernel.Threads())}, {"peak memory, MiB", fmt.Sprint(peakMemory() >> 20)},
 		{"the labelers' taste is right on the judge's labels", report.Percent(d.tasteRight)}, {"the judge is right on theirs", report.Percent(d.judgeRight)},
 	}}
 	settings := map[string]string{}

@@ -6,7 +6,6 @@ package optim
 import (
 	"fmt"
 	"math"
-	"sync"
 
 	"rlhf/gpt"
 	"rlhf/internal/kernel"
@@ -25,18 +24,41 @@ type AdamW struct {
 	M, V []float32 // (NumParams) first and second moments
 	Step int       // updates made so far
 
-	tensors []gpt.Tensor
+	spans []span
+	sums  []float64 // (spans)
+	team  kernel.Team
+
+	// the update or norm in work
+	theta, dtheta     []float32
+	step              kernel.AdamWStep
+	decay             float32 // Keep of the tensors with Decay
+	updateRun, sumRun func(worker, task int)
 }
+
+// span is a run of elements of one tensor that one goroutine updates at once.
+type span struct {
+	from, to int
+	decay    bool
+}
+
+// spanSize bounds the elements of a span.
+const spanSize = 1 << 15
 
 // NewAdamW returns an optimizer with zero moments for parameters laid out as tensors.
 func NewAdamW(c Config, tensors []gpt.Tensor) *AdamW {
 	last := tensors[len(tensors)-1]
 	n := last.Offset + last.Size()
-	return &AdamW{Config: c, M: make([]float32, n), V: make([]float32, n), tensors: tensors}
+	a := &AdamW{Config: c, M: make([]float32, n), V: make([]float32, n)}
+	for _, tensor := range tensors {
+		end := tensor.Offset + tensor.Size()
+		for i := tensor.Offset; i < end; i += spanSize {
+			a.spans = append(a.spans, span{i, min(i+spanSize, end), tensor.Decay})
+		}
+	}
+	a.sums = make([]float64, len(a.spans))
+	a.updateRun, a.sumRun = a.updateSpan, a.sumSpan
+	return a
 }
-
-// span is the number of elements one goroutine updates at once.
-const span = 1 << 15
 
 // Update makes one step of torch.optim.AdamW's formula with learning rate lr:
 // m and v are the moving means of g and g², θ := θ(1 − lr·wd) − lr·m̂/(√v̂ + ε).
@@ -46,59 +68,46 @@ const span = 1 << 15
 func (a *AdamW) Update(theta, dtheta []float32, lr, gradScale float64) {
 	a.Step++
 	t := float64(a.Step)
-	step := kernel.AdamWStep{
+	a.step = kernel.AdamWStep{
 		GradScale: float32(gradScale), Beta1: float32(a.Beta1), Beta2: float32(a.Beta2),
 		StepSize:   float32(lr / (1 - math.Pow(a.Beta1, t))),
 		RsqrtBias2: float32(1 / math.Sqrt(1-math.Pow(a.Beta2, t))),
 		Eps:        float32(a.Eps),
 	}
-	type task struct {
-		from, to int
-		keep     float32
-	}
-	var tasks []task
-	for _, tensor := range a.tensors {
-		keep := float32(1)
-		if tensor.Decay {
-			keep = float32(1 - lr*a.WeightDecay)
-		}
-		end := tensor.Offset + tensor.Size()
-		for i := tensor.Offset; i < end; i += span {
-			tasks = append(tasks, task{i, min(i+span, end), keep})
-		}
-	}
-	forEach(len(tasks), func(k int) {
-		s, i, j := step, tasks[k].from, tasks[k].to
-		s.Keep = tasks[k].keep
-		kernel.AdamW(theta[i:j], a.M[i:j], a.V[i:j], dtheta[i:j], s)
-	})
+	a.theta, a.dtheta, a.decay = theta, dtheta, float32(1-lr*a.WeightDecay)
+	a.each(&a.updateRun)
 }
 
-// forEach calls f for 0 to n-1 on as many goroutines as run kernels.
-func forEach(n int, f func(k int)) {
-	w := min(kernel.Threads(), n)
-	var wg sync.WaitGroup
-	for worker := range w {
-		wg.Go(func() {
-			for k := worker; k < n; k += w {
-				f(k)
-			}
-		})
+func (a *AdamW) updateSpan(_, k int) {
+	s, step := a.spans[k], a.step
+	step.Keep = 1
+	if s.decay {
+		step.Keep = a.decay
 	}
-	wg.Wait()
+	kernel.AdamW(a.theta[s.from:s.to], a.M[s.from:s.to], a.V[s.from:s.to], a.dtheta[s.from:s.to], step)
 }
 
 // GradNorm returns the Euclidean norm of all gradients together.
-func GradNorm(dtheta []float32) float64 {
-	sums := make([]float64, (len(dtheta)+span-1)/span)
-	forEach(len(sums), func(k int) {
-		sums[k] = kernel.SumSquares(dtheta[k*span : min((k+1)*span, len(dtheta))])
-	})
+func (a *AdamW) GradNorm(dtheta []float32) float64 {
+	a.dtheta = dtheta
+	a.each(&a.sumRun)
 	total := 0.0
-	for _, s := range sums {
+	for _, s := range a.sums {
 		total += s
 	}
 	return math.Sqrt(total)
+}
+
+func (a *AdamW) sumSpan(_, k int) {
+	s := a.spans[k]
+	a.sums[k] = kernel.SumSquares(a.dtheta[s.from:s.to])
+}
+
+// each calls *run for every span on as many goroutines as run kernels.
+func (a *AdamW) each(run *func(worker, task int)) {
+	a.team.Start(min(kernel.Threads(), len(a.spans)))
+	defer a.team.Stop()
+	a.team.Each(len(a.spans), run)
 }
 
 // ClipScale returns the factor that brings gradients of a norm down to max, as

@@ -1,21 +1,19 @@
-package gpt
+package kernel
 
 import (
 	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
-
-	"rlhf/internal/kernel"
 )
 
-// team is a set of goroutines that go through a pass's jobs together, the caller
+// Team is a set of goroutines that go through jobs of kernels together, the caller
 // being one of them. Between jobs they wait in a short loop before they sleep, so
 // that handing a job over costs no system call while jobs follow one another. A
 // job is done when its tasks are: a helper that the machine lets wait holds
-// nobody up. The zero team is ready to start; one goroutine may drive it.
-type team struct {
-	n     int      // members in work, 0 before start
+// nobody up. The zero Team is ready to start; one goroutine may drive it.
+type Team struct {
+	n     int      // members in work, 0 before Start
 	loops []func() // of the helpers
 
 	// the job: tasks from 0 on, taken in order by whoever is free
@@ -46,11 +44,8 @@ func read(board uint64) (job uint64, n, next int) {
 // spins is how many looks a waiting member takes before it sleeps: some tens of microseconds.
 const spins = 1 << 14
 
-// workers returns how many goroutines the engine works with.
-func workers() int { return kernel.Threads() }
-
-// start brings n members together; stop must follow.
-func (t *team) start(n int) {
+// Start brings n members together; Stop must follow.
+func (t *Team) Start(n int) {
 	if t.changed == nil {
 		t.changed = sync.NewCond(&t.mu)
 	}
@@ -67,16 +62,19 @@ func (t *team) start(n int) {
 	}
 }
 
-// stop sends the helpers home and waits until they are gone.
-func (t *team) stop() {
+// Stop sends the helpers home and waits until they are gone.
+func (t *Team) Stop() {
 	t.over.Store(true)
 	t.wake()
 	t.home.Wait()
 	t.n = 0
 }
 
+// Size returns the number of members at work, or 0.
+func (t *Team) Size() int { return t.n }
+
 // help is the loop of a helper.
-func (t *team) help(worker int) {
+func (t *Team) help(worker int) {
 	defer t.home.Done()
 	seen := t.first
 	for {
@@ -92,7 +90,7 @@ func (t *team) help(worker int) {
 }
 
 // await returns once ready holds. It looks often, then sleeps until wake.
-func (t *team) await(ready func() bool) {
+func (t *Team) await(ready func() bool) {
 	patience := spins
 	if t.n > runtime.NumCPU() {
 		patience = 1 // whoever is waited for may need this very processor
@@ -112,7 +110,7 @@ func (t *team) await(ready func() bool) {
 }
 
 // wake makes sleeping members look again.
-func (t *team) wake() {
+func (t *Team) wake() {
 	if t.sleepers.Load() > 0 {
 		t.mu.Lock()
 		t.changed.Broadcast()
@@ -123,7 +121,7 @@ func (t *team) wake() {
 // work takes tasks until none is left, and returns the number of the job seen last.
 // A task is taken by moving the board from the state that it was read in, so what
 // run held meanwhile is that job's.
-func (t *team) work(worker int) uint64 {
+func (t *Team) work(worker int) uint64 {
 	for {
 		board := t.board.Load()
 		job, n, next := read(board)
@@ -141,10 +139,10 @@ func (t *team) work(worker int) uint64 {
 	}
 }
 
-// each calls run once for each task from 0 to n-1 and returns when all are done.
+// Each calls *run once for each task from 0 to n-1 and returns when all are done.
 // Which member gets a task is left to chance, so run must write only to what
 // belongs to the task; worker numbers its scratch memory.
-func (t *team) each(n int, run *func(worker, task int)) {
+func (t *Team) Each(n int, run *func(worker, task int)) {
 	if t.n <= 1 || n <= 1 {
 		for task := range n {
 			(*run)(0, task)
@@ -152,7 +150,7 @@ func (t *team) each(n int, run *func(worker, task int)) {
 		return
 	}
 	if n >= 1<<taskBits {
-		panic(fmt.Sprintf("gpt: %d tasks at once, the most are %d", n, 1<<taskBits-1))
+		panic(fmt.Sprintf("kernel: %d tasks at once, the most are %d", n, 1<<taskBits-1))
 	}
 	job, _, _ := read(t.board.Load())
 	t.run.Store(run)
@@ -161,20 +159,4 @@ func (t *team) each(n int, run *func(worker, task int)) {
 	t.wake()
 	t.work(0)
 	t.await(func() bool { return t.done.Load() == int64(n) })
-}
-
-// grow returns x resized to n, reusing its memory where it is large enough; old
-// contents are not kept.
-func grow[T any](x []T, n int) []T {
-	if cap(x) < n {
-		return make([]T, n)
-	}
-	return x[:n]
-}
-
-// zeros is grow with all elements zero.
-func zeros(x []float32, n int) []float32 {
-	x = grow(x, n)
-	clear(x)
-	return x
 }
