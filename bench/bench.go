@@ -62,7 +62,7 @@ type Case struct {
 	Dir         string  `json:"dir"` // of the models and prompts that WriteInputs made for the peer
 
 	Variants []string `json:"-"` // the peers to measure against
-	Goal     float64  `json:"-"` // the ratio to the peer that we want to reach
+	Goal     float64  `json:"-"` // the ratio to the first variant that we want to reach; 0 for none
 	Slow     bool     `json:"-"` // reports whether an iteration takes minutes
 }
 
@@ -79,21 +79,21 @@ func Cases(threads int) []Case {
 	generate := []string{"generate"}
 	trainer := []string{"TRL"}
 	cases := []Case{
-		{Name: "train/0.9M", Title: "train step, 0.9M parameters, 32 × 64 tokens", Kind: Train, Shape: Small, Batch: 32, Length: 64, Variants: training},
-		{Name: "train/10.9M", Title: "train step, 10.9M, 16 × 128", Kind: Train, Shape: Medium, Batch: 16, Length: 128, Variants: training},
-		{Name: "train/124M", Title: "train step, GPT-2 124M, 4 × 64", Kind: Train, Shape: GPT2, Batch: 4, Length: 64, Variants: training},
-		{Name: "sample/0.9M", Title: "sample, 0.9M, batch 64, 16 + 64 tokens", Kind: Sample, Shape: Small, Batch: 64, Length: 16, New: 64, Variants: generate},
-		{Name: "sample/10.9M", Title: "sample, 10.9M, batch 64, 16 + 64", Kind: Sample, Shape: Medium, Batch: 64, Length: 16, New: 64, Variants: generate},
-		{Name: "sample/124M", Title: "sample, 124M, batch 16, 16 + 32", Kind: Sample, Shape: GPT2, Batch: 16, Length: 16, New: 32, Variants: generate},
-		{Name: "sample/124M/alone", Title: "sample, 124M, batch 1, 16 + 32", Kind: Sample, Shape: GPT2, Batch: 1, Length: 16, New: 32, Variants: generate},
-		{Name: "ppo/0.9M", Title: "PPO, 0.9M, 512 episodes of 64 + 24, 4 epochs", Kind: PPO, Shape: Small, Batch: 512, Length: 64, New: 24, Epochs: 4, Variants: trainer},
-		{Name: "ppo/0.9M/ragged", Title: "PPO, 0.9M, 512 episodes of 4–64 + up to 24, 4 epochs", Kind: PPO, Shape: Small, Batch: 512, Length: 64, New: 24, Ragged: true, Epochs: 4, Variants: trainer},
-		{Name: "ppo/10.9M", Title: "PPO, 10.9M, 512 episodes of 64 + 24, 4 epochs", Kind: PPO, Shape: Medium, Batch: 512, Length: 64, New: 24, Epochs: 4, Variants: trainer, Slow: true},
+		{Name: "train/0.9M", Title: "train step, 0.9M parameters, 32 × 64 tokens", Kind: Train, Shape: Small, Batch: 32, Length: 64, Variants: training, Goal: 2.5},
+		{Name: "train/10.9M", Title: "train step, 10.9M, 16 × 128", Kind: Train, Shape: Medium, Batch: 16, Length: 128, Variants: training, Goal: 1.6},
+		{Name: "train/124M", Title: "train step, GPT-2 124M, 4 × 64", Kind: Train, Shape: GPT2, Batch: 4, Length: 64, Variants: training, Goal: 1.5},
+		{Name: "sample/0.9M", Title: "sample, 0.9M, batch 64, 16 + 64 tokens", Kind: Sample, Shape: Small, Batch: 64, Length: 16, New: 64, Variants: generate, Goal: 10},
+		{Name: "sample/10.9M", Title: "sample, 10.9M, batch 64, 16 + 64", Kind: Sample, Shape: Medium, Batch: 64, Length: 16, New: 64, Variants: generate, Goal: 5},
+		{Name: "sample/124M", Title: "sample, 124M, batch 16, 16 + 32", Kind: Sample, Shape: GPT2, Batch: 16, Length: 16, New: 32, Variants: generate, Goal: 2.5},
+		{Name: "sample/124M/alone", Title: "sample, 124M, batch 1, 16 + 32", Kind: Sample, Shape: GPT2, Batch: 1, Length: 16, New: 32, Variants: generate, Goal: 1},
+		{Name: "ppo/0.9M", Title: "PPO, 0.9M, 512 episodes of 64 + 24, 4 epochs", Kind: PPO, Shape: Small, Batch: 512, Length: 64, New: 24, Epochs: 4, Variants: trainer, Goal: 2.5},
+		{Name: "ppo/0.9M/ragged", Title: "PPO, 0.9M, 512 episodes of 4–64 + up to 24, 4 epochs", Kind: PPO, Shape: Small, Batch: 512, Length: 64, New: 24, Ragged: true, Epochs: 4, Variants: trainer, Goal: 5},
+		{Name: "ppo/10.9M", Title: "PPO, 10.9M, 512 episodes of 64 + 24, 4 epochs", Kind: PPO, Shape: Medium, Batch: 512, Length: 64, New: 24, Epochs: 4, Variants: trainer, Slow: true, Goal: 2.5},
 		{Name: "ppo/124M", Title: "PPO, four models of 124M, 16 episodes of 64 + 24, 1 epoch", Kind: PPO, Shape: GPT2, Batch: 16, Length: 64, New: 24, Epochs: 1, Variants: trainer},
 	}
 	for i := range cases {
 		c := &cases[i]
-		c.Threads, c.Goal, c.Warmups = threads, 1, 1
+		c.Threads, c.Warmups = threads, 1
 		if c.Kind == PPO {
 			c.LR, c.KLCoef, c.Temperature = 3e-6, .05, .7 // TRL's defaults
 		}

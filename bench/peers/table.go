@@ -57,12 +57,15 @@ func (r row) rates(peak float64) string {
 		ratios = append(ratios, r.ours[i].Rate/r.peer[i].Rate)
 		share = append(share, 100*r.ours[i].GFlops/peak)
 	}
-	unit, mark := r.c.Kind.Unit(), ""
+	unit, mark, goal := r.c.Kind.Unit(), "", "–"
+	if r.c.Goal > 0 && r.variant == r.c.Variants[0] {
+		goal = fmt.Sprintf("%.1f", r.c.Goal)
+	}
 	if r.others+r.awake > disturbed {
 		mark = " †"
 	}
-	return fmt.Sprintf("| %s | %s %s | %.0f %% | %s: %s %s | %.2f (%.2f–%.2f)%s | %.1f |", r.c.Title, number(median(rates(r.ours))), unit, median(share),
-		name(r.variant), number(median(rates(r.peer))), unit, median(ratios), slices.Min(ratios), slices.Max(ratios), mark, r.c.Goal)
+	return fmt.Sprintf("| %s | %s %s | %.0f %% | %s: %s %s | %.2f (%.2f–%.2f)%s | %s |", r.c.Title, number(median(rates(r.ours))), unit, median(share),
+		name(r.variant), number(median(rates(r.peer))), unit, median(ratios), slices.Min(ratios), slices.Max(ratios), mark, goal)
 }
 
 func rates(replies []bench.Reply) (out []float64) {

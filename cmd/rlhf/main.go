@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rlhf/configs"
+	"rlhf/internal/kernel"
 	"rlhf/internal/metrics"
 )
 
@@ -58,6 +59,10 @@ func run(ctx context.Context, args []string, in io.Reader, out, err io.Writer) i
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(err)
+	if refused := kernel.Refused(); refused != nil {
+		fmt.Fprintf(err, "rlhf: %s\n", refused)
+		return exitUsage
+	}
 	name, failed := root.ExecuteContextC(ctx)
 	if failed == nil {
 		return exitOK

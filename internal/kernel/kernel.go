@@ -36,19 +36,25 @@ import (
 // Names lists the instruction sets from the fastest to the slowest.
 var Names = []string{"avx512", "avx2", "portable"}
 
+var refused error
+
 func init() {
 	if name := os.Getenv("RLHF_KERNEL"); name != "" {
 		if err := Use(name); err != nil {
-			panic(fmt.Sprintf("RLHF_KERNEL=%s: %v", name, err))
+			refused = fmt.Errorf("RLHF_KERNEL: %w", err)
 		}
-		return
 	}
 	for _, name := range Names {
-		if Use(name) == nil {
+		if Name() == "" && Use(name) == nil {
 			return
 		}
 	}
 }
+
+// Refused returns the error of a RLHF_KERNEL that names no instruction set of this
+// machine, or nil. A program checks it before it computes anything: another
+// instruction set than the one asked for gives other results.
+func Refused() error { return refused }
 
 // sizes of the instruction set in use.
 var (
@@ -74,7 +80,12 @@ func Use(name string) error {
 }
 
 // Name returns the instruction set in use.
-func Name() string { return C.GoString(C.rlhf_kernel.name) }
+func Name() string {
+	if C.rlhf_kernel == nil {
+		return ""
+	}
+	return C.GoString(C.rlhf_kernel.name)
+}
 
 // f32 returns a pointer to the first element of x after checking that x holds n.
 func f32(what string, x []float32, n int) *C.float {

@@ -6,7 +6,7 @@ extern const rlhf_kernels rlhf_kernels_portable;
 extern const rlhf_kernels rlhf_kernels_avx2, rlhf_kernels_avx512;
 #endif
 
-const rlhf_kernels *rlhf_kernel = &rlhf_kernels_portable;
+const rlhf_kernels *rlhf_kernel;  // NULL until one is selected
 
 static const rlhf_kernels *find(const char *name) {
 #if defined(__x86_64__)

@@ -90,3 +90,142 @@ func BenchmarkAttn(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkPar(b *testing.B) {
+	for _, s := range [][3]int{{256, 384, 1536}, {256, 1536, 384}, {256, 128, 512}, {96, 384, 1536}} {
+		rows, k, o := s[0], s[1], s[2]
+		w := normal(k * o)
+		p := make([]float32, PackedSize(k, o))
+		Pack(p, Rows(w, o), k, o, 0, Panels(o))
+		for n, m := range map[string]Matrix{"packed": Packed(p), "rows": Rows(w, o), "cols": Columns(w, k)} {
+			for _, th := range []int{1, 2} {
+				b.Run(fmt.Sprint(s, n, th), func(b *testing.B) {
+					ch := make(chan int)
+					for range th {
+						x, y := make([]float32, rows*k), make([]float32, rows*o)
+						sc := make([]float32, MatMulScratch())
+						go func() {
+							for range b.N {
+								MatMul(Product{Y: y, LdY: o, X: x, LdX: k, W: m, Rows: rows, K: k, O: o}, 0, Panels(o), sc)
+							}
+							ch <- 1
+						}()
+					}
+					for range th {
+						<-ch
+					}
+					b.ReportMetric(float64(th)*float64(2*rows*k*o)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+				})
+			}
+		}
+	}
+	for _, th := range []int{1, 2} {
+		b.Run(fmt.Sprint("outer", th), func(b *testing.B) {
+			ch := make(chan int)
+			rows, k, o := 2048, 384, 1536
+			for range th {
+				a, d, w := make([]float32, rows*k), make([]float32, rows*o), make([]float32, k*o)
+				sc := make([]float32, OuterScratch(192))
+				go func() {
+					for range b.N {
+						for k0 := 0; k0 < k; k0 += 192 {
+							Outer(w, o, a, k, d, o, rows, k0, min(k0+192, k), o, sc)
+						}
+					}
+					ch <- 1
+				}()
+			}
+			for range th {
+				<-ch
+			}
+			b.ReportMetric(float64(th)*float64(2*rows*k*o)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+		})
+		b.Run(fmt.Sprint("peak", th), func(b *testing.B) { b.ReportMetric(PeakGFLOPS(th), "GF/s") })
+	}
+}
+
+func BenchmarkPeak(b *testing.B) {
+	for _, isa := range Names {
+		Use(isa)
+		for th := 1; th <= 2; th++ {
+			b.Run(fmt.Sprint(isa, th), func(b *testing.B) { b.ReportMetric(PeakGFLOPS(th), "GF/s") })
+		}
+	}
+	Use("avx512")
+}
+
+func BenchmarkCold(b *testing.B) {
+	for _, s := range [][3]int{{32, 384, 1536}, {64, 384, 1536}, {16, 768, 3072}, {8, 768, 3072}, {1, 768, 3072}} {
+		rows, k, o := s[0], s[1], s[2]
+		count := 100 << 20 / 4 / k / o
+		var ps [][]float32
+		for range count {
+			p := make([]float32, PackedSize(k, o))
+			for i := range p {
+				p[i] = float32(i & 15)
+			}
+			ps = append(ps, p)
+		}
+		for _, th := range []int{1, 2} {
+			b.Run(fmt.Sprint(s, th), func(b *testing.B) {
+				ch := make(chan int)
+				for t := range th {
+					x, y := make([]float32, rows*k), make([]float32, rows*o)
+					go func() {
+						for n := range b.N {
+							MatMul(Product{Y: y, LdY: o, X: x, LdX: k, W: Packed(ps[(n+t*count/2)%count]), Rows: rows, K: k, O: o}, 0, Panels(o), nil)
+						}
+						ch <- 1
+					}()
+				}
+				for range th {
+					<-ch
+				}
+				b.ReportMetric(float64(th)*float64(2*rows*k*o)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GF/s")
+				b.ReportMetric(float64(th)*float64(4*k*o)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
+			})
+		}
+	}
+}
+
+func BenchmarkDecode(b *testing.B) {
+	for _, s := range [][4]int{{48, 4, 32, 4}, {48, 6, 64, 6}, {90, 4, 32, 4}} {
+		T, nh, hd, L := s[0], s[1], s[2], s[3]
+		C := nh * hd
+		cap := AttentionCap(96)
+		nk, nv := AttentionSize(hd, cap)
+		slots := 32
+		per := L * nh * (nk + nv)
+		for _, th := range []int{1, 2} {
+			b.Run(fmt.Sprint(s, th), func(b *testing.B) {
+				ch := make(chan int)
+				for range th {
+					cache := make([]float32, slots*per)
+					sl := make([]Slots, L)
+					for l := range L {
+						for k := range slots {
+							sl[l].Cache = append(sl[l].Cache, int64(k*per+l*nh*(nk+nv)))
+							sl[l].Rows = append(sl[l].Rows, int64(k))
+							sl[l].Feeds = append(sl[l].Feeds, 1)
+							sl[l].At = append(sl[l].At, int64(T-1))
+						}
+					}
+					qkv, o := make([]float32, slots*3*C), make([]float32, slots*C)
+					sc := make([]float32, AttentionCachedScratch(C, nh, cap))
+					go func() {
+						for range b.N {
+							for l := range L {
+								AttentionCached(o, qkv, cache, sl[l], 0, slots, C, nh, cap, sc)
+							}
+						}
+						ch <- 1
+					}()
+				}
+				for range th {
+					<-ch
+				}
+				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/float64(L*slots*nh)*1e9, "ns/head")
+			})
+		}
+	}
+}

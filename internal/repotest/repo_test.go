@@ -116,17 +116,18 @@ func TestImports(t *testing.T) {
 }
 
 func TestOnePackageComment(t *testing.T) {
-	comments := map[string][]string{}
+	comments, commands := map[string][]string{}, map[string]bool{}
 	for _, f := range files(t) {
 		if !f.Test {
+			commands[f.Package] = f.Syntax.Name.Name == "main"
 			comments[f.Package] = append(comments[f.Package], strings.TrimSpace(f.Syntax.Doc.Text()))
 		}
 	}
 	for name, list := range comments {
 		list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
 		want := "Package " + filepath.Base(name) + " "
-		if name == "cmd/rlhf" {
-			want = "Command rlhf "
+		if commands[name] {
+			want = "Command " + filepath.Base(name) + " "
 		}
 		if len(list) != 1 || !strings.HasPrefix(list[0], want) {
 			t.Errorf("%s: %d package comments, expected one that begins %q", name, len(list), want)

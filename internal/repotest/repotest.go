@@ -61,7 +61,7 @@ func Walk(f func(path string) error) error {
 		if err != nil {
 			return err
 		}
-		if name := d.Name(); d.IsDir() && rel != "." && (name == ".git" || name == "bin" || name == "runs" || name == "node_modules" || name == "testdata") {
+		if name := d.Name(); d.IsDir() && rel != "." && (name == ".git" || name == ".venv-peers" || name == "bin" || name == "runs" || name == "node_modules" || name == "testdata") {
 			return filepath.SkipDir
 		}
 		if d.IsDir() {
