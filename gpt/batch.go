@@ -23,10 +23,10 @@ func NextTokens(tokens []int32, first int) []int32 {
 }
 
 // MicroTokens returns how many tokens of a larger batch a pass should take at
-// once: what a training pass keeps of them is about 128 MiB, so that memory
+// once: what a training pass keeps of them is about 256 MiB, so that memory
 // does not grow with the batch and small models stay near the caches.
 func (c Config) MicroTokens() int {
-	const memory = 128 << 20
+	const memory = 256 << 20
 	perToken := 4 * c.NEmbd * (12*c.NLayer + 20) // activations of all layers, gradients of one
 	return min(max(memory/perToken, 256), 8192)
 }
