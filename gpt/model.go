@@ -95,30 +95,36 @@ func New(c Config) (*Model, error) {
 // back into the residual stream 0.02/sqrt(2 NLayer), gains 1, biases 0, and a score
 // head of zero. The numbers are a function of seed and shape.
 func (m *Model) Init(seed uint64) {
-	residual := 0.02 / math.Sqrt(2*float64(m.Config.NLayer))
-	for i, t := range m.Config.Tensors() {
-		x := m.Theta[t.Offset : t.Offset+t.Size()]
-		switch {
-		case t.Name == "score.weight" || len(t.Shape) == 1:
-			fill := float32(0)
-			if isGain(t.Name) {
-				fill = 1
-			}
-			for j := range x {
-				x[j] = fill
-			}
-		default:
-			sd := 0.02
-			if isResidual(t.Name) {
-				sd = residual
-			}
-			r := rng.New(seed, "gpt/init", uint64(i))
-			for j := range x {
-				x[j] = float32(sd * r.NormFloat64())
-			}
-		}
-	}
+	tensors := m.Config.Tensors()
+	fill := func(_, task int) { m.initTensor(tensors[task], seed, uint64(task)) }
+	var t kernel.Team
+	t.Start(kernel.Threads())
+	defer t.Stop()
+	t.Each(len(tensors), &fill)
 	m.Changed()
+}
+
+// initTensor draws one tensor from its own stream.
+func (m *Model) initTensor(t Tensor, seed, index uint64) {
+	x := m.Theta[t.Offset : t.Offset+t.Size()]
+	if t.Name == "score.weight" || len(t.Shape) == 1 {
+		value := float32(0)
+		if isGain(t.Name) {
+			value = 1
+		}
+		for j := range x {
+			x[j] = value
+		}
+		return
+	}
+	sd := 0.02
+	if isResidual(t.Name) {
+		sd /= math.Sqrt(2 * float64(m.Config.NLayer))
+	}
+	r := rng.New(seed, "gpt/init", index)
+	for j := range x {
+		x[j] = float32(sd * r.NormFloat64())
+	}
 }
 
 func isGain(name string) bool {
