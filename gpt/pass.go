@@ -100,22 +100,26 @@ func NewPass(m *Model) *Pass {
 // the result are valid until the next call. It returns an error that names the
 // first length or token outside the model's range.
 func (p *Pass) Forward(b Batch) (Outputs, error) {
-	err := p.forward(b, true)
-	p.ready = err == nil
-	return p.out, err
+	if err := p.forward(b, true); err != nil {
+		return Outputs{}, err
+	}
+	p.ready = true
+	return p.out, nil
 }
 
 // Evaluate is Forward for callers that will not call Backward: the same bits with
 // memory for two layers instead of all.
 func (p *Pass) Evaluate(b Batch) (Outputs, error) {
-	err := p.forward(b, false)
-	return p.out, err
+	if err := p.forward(b, false); err != nil {
+		return Outputs{}, err
+	}
+	return p.out, nil
 }
 
+// forward computes p.out; keep says whether for Backward too.
 func (p *Pass) forward(b Batch, keep bool) error {
-	p.ready, p.keep, p.out = false, keep, Outputs{Logprobs: p.out.Logprobs, Entropy: p.out.Entropy, Values: p.out.Values, Scores: p.out.Scores}
+	p.ready, p.keep = false, keep
 	if err := p.check(b); err != nil {
-		p.out = Outputs{}
 		return err
 	}
 	p.lay(b)
