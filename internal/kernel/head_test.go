@@ -77,6 +77,25 @@ func TestHead(t *testing.T) {
 	})
 }
 
+// The exponential, seen through what a block of two logits 0 and z leaves, z*e^z, is within the units in the last
+// place that it states, one rounding more, and half as much again where nothing is fused.
+func TestExponential(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		parts, chosen := make([]float64, HeadParts(2)), make([]float32, 1)
+		worst := 0.0
+		for range 200_000 {
+			z := float32(-87 * random.Float64())
+			HeadBlocks(parts, chosen, []float32{0, z}, 2, []int32{0}, 1, 0, 2, 2)
+			want := float64(z) * math.Exp(float64(z))
+			_, exponent := math.Frexp(want)
+			worst = math.Max(worst, math.Abs(parts[2]-want)/math.Ldexp(1, exponent-24))
+		}
+		if worst > 2.8 {
+			t.Errorf("off by %.2f units in the last place", worst)
+		}
+	})
+}
+
 // Sample takes the token at which the cumulated probability passes u, with the bits of Head's log-prob.
 func TestSample(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
