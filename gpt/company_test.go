@@ -235,7 +235,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	m := random(t, gpt.Config{VocabSize: 700, NPositions: 64, NEmbd: 16, NLayer: 2, NHead: 2}, 1)
 	queries := []gpt.Query{{Tokens: []int32{1, 2, 3}}, {Tokens: []int32{4}, Episode: 1}}
 	allocations := func(tokens int) float64 {
-		return testing.AllocsPerRun(5, func() {
+		return leastAllocations(func() {
 			if _, err := m.Sample(context.Background(), queries, gpt.SampleConfig{MaxNewTokens: tokens, Temperature: 1}, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -244,6 +244,16 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	if few, many := allocations(3), allocations(50); many > few {
 		t.Errorf("%v allocations for 3 tokens, %v for 50: each step allocates", few, many)
 	}
+}
+
+// leastAllocations returns the allocations of a run of f at its best: now and then Go's scheduler allocates for a
+// goroutine that waits or starts, whatever f does; what f allocates itself, it allocates every time.
+func leastAllocations(f func()) float64 {
+	least := testing.AllocsPerRun(1, f)
+	for range 10 {
+		least = min(least, testing.AllocsPerRun(2, f))
+	}
+	return least
 }
 
 func steadyPass(t *testing.T, labels, sequences int) {
@@ -263,7 +273,7 @@ func steadyPass(t *testing.T, labels, sequences int) {
 	if labels == 1 {
 		d = gpt.Outputs{Values: ramp(len(b.Tokens))}
 	}
-	if got := testing.AllocsPerRun(5, func() {
+	if got := leastAllocations(func() {
 		if _, err := p.Forward(b); err != nil {
 			t.Fatal(err)
 		}
