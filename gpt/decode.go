@@ -99,6 +99,11 @@ func (d *decoder) run(ctx context.Context, s *sampling, slots int) {
 		}
 		d.step()
 	}
+	for i := range d.slots { // what is half done does not count
+		if q := d.slots[i].query; q >= 0 {
+			s.out[q] = Completion{}
+		}
+	}
 }
 
 // step adds each active slot's new tokens to its cache and draws its next token.

@@ -290,9 +290,13 @@ func TestCancelledSamplingKeepsWhatIsFinished(t *testing.T) {
 		t.Errorf("%d finished, %v", finished, err)
 	}
 	whole := 0
-	for _, c := range out {
-		if len(c.Tokens) == 30 {
+	for i, c := range out {
+		switch len(c.Tokens) {
+		case 30:
 			whole++
+		case 0:
+		default:
+			t.Errorf("completion %d has %d of 30 tokens", i, len(c.Tokens))
 		}
 	}
 	if whole != finished {
