@@ -110,17 +110,16 @@ static void all_sums(int64_t heads, int64_t vectors, float *to, int64_t ldto, co
 	for (int64_t v = 0; v < vectors;) {
 		const int64_t left = vectors - v, n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
 		for (int64_t h = 0; h < heads;) {
-			const int together = h + 8 / n <= heads;
+			int64_t group = 8 / n;
+			while (group > heads - h) group /= 2;
 			float *t = to + h * ldto + v * LANES;
 			const float *c = coefficients + h * ldc, *r = rows + h * ldr + v / 2 * pair;
-			if (n == 8) sums(1, 8, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 4 && together) sums(2, 4, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 4 && !together) sums(1, 4, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 2 && together) sums(4, 2, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 2 && !together) sums(1, 2, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 1 && together) sums(8, 1, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			if (n == 1 && !together) sums(1, 1, t, ldto, c, ldc, r, ldr, pair, stride, terms);
-			h += together ? 8 / n : 1;
+			switch (10 * group + n) {
+#define CASE(g, n) case 10 * g + n: sums(g, n, t, ldto, c, ldc, r, ldr, pair, stride, terms); break;
+				CASE(1, 8) CASE(1, 4) CASE(1, 2) CASE(1, 1) CASE(2, 4) CASE(2, 2) CASE(2, 1) CASE(4, 2) CASE(4, 1) CASE(8, 1)
+#undef CASE
+			}
+			h += group;
 		}
 		v += n;
 	}
