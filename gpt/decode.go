@@ -12,6 +12,7 @@ import (
 // draws the next. A slot whose completion has ended takes the next query.
 type decoder struct {
 	s     *sampling
+	stint kernel.Stint
 	crew  crew
 	work  []scratch
 	slots []slot
@@ -98,6 +99,7 @@ func (d *decoder) run(ctx context.Context, s *sampling, slots int) {
 			return
 		}
 		d.step()
+		d.stint.Pass()
 	}
 	for i := range d.slots { // what is half done does not count
 		if q := d.slots[i].query; q >= 0 {

@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Team is a set of goroutines that go through jobs of kernels together, the caller
@@ -18,12 +17,12 @@ type Team struct {
 	loops []func() // of the helpers
 
 	// the job: tasks from 0 on, taken in order by whoever is free
-	run   atomic.Pointer[func(worker, task int)]
-	board atomic.Uint64 // number of the job, its tasks, and the next one to take
-	done  atomic.Int64  // tasks done
-	over  atomic.Bool   // reports whether the helpers are to go home
-	first uint64        // job number before the first job
-	began []time.Time   // when each member last passed through Go's scheduler
+	run    atomic.Pointer[func(worker, task int)]
+	board  atomic.Uint64 // number of the job, its tasks, and the next one to take
+	done   atomic.Int64  // tasks done
+	over   atomic.Bool   // reports whether the helpers are to go home
+	first  uint64        // job number before the first job
+	stints []Stint       // the members'
 
 	mu       sync.Mutex
 	sleepers atomic.Int64
@@ -55,8 +54,8 @@ func (t *Team) Start(n int) {
 		worker := len(t.loops) + 1
 		t.loops = append(t.loops, func() { t.help(worker) })
 	}
-	for len(t.began) < n {
-		t.began = append(t.began, time.Time{})
+	for len(t.stints) < n {
+		t.stints = append(t.stints, Stint{})
 	}
 	t.n = n
 	t.first, _, _ = read(t.board.Load())
@@ -77,10 +76,6 @@ func (t *Team) Stop() {
 
 // Size returns the number of members at work, or 0.
 func (t *Team) Size() int { return t.n }
-
-// stint is how long a member works before it passes through Go's scheduler. From a goroutine that has not for ten
-// milliseconds the monitor takes the processor at each of its looks, however short the calls into C are.
-const stint = 4 * time.Millisecond
 
 // help is the loop of a helper.
 func (t *Team) help(worker int) {
@@ -132,10 +127,7 @@ func (t *Team) wake() {
 // run held meanwhile is that job's.
 func (t *Team) work(worker int) uint64 {
 	for {
-		if time.Since(t.began[worker]) > stint {
-			runtime.Gosched()
-			t.began[worker] = time.Now()
-		}
+		t.stints[worker].Pass()
 		board := t.board.Load()
 		job, n, next := read(board)
 		if next >= n {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"runtime"
 	"sync/atomic"
+	"time"
 )
 
 var threads atomic.Int64
@@ -19,4 +20,17 @@ func Threads() int { return int(threads.Load()) }
 func SetThreads(n int) {
 	threads.Store(int64(max(n, 1)))
 	runtime.GOMAXPROCS(max(n, 1) + 1)
+}
+
+// Stint is the time a goroutine has been running kernels since it last passed
+// through Go's scheduler. From one that has not for ten milliseconds Go's monitor
+// takes the processor at each of its looks, however short the calls into C are.
+type Stint struct{ began time.Time }
+
+// Pass passes through the scheduler if the stint has lasted four milliseconds.
+func (s *Stint) Pass() {
+	if now := time.Now(); now.Sub(s.began) > 4*time.Millisecond {
+		runtime.Gosched()
+		s.began = now
+	}
 }
