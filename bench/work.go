@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"rlhf/gpt"
+	"rlhf/internal/kernel"
 	"rlhf/internal/optim"
 )
 
@@ -22,6 +23,9 @@ type Work struct {
 // Open builds a case's workload. Its threads are for the caller to set
 // (kernel.SetThreads): they are the whole process's.
 func Open(c Case) (Work, error) {
+	if err := kernel.Refused(); err != nil {
+		return Work{}, err
+	}
 	switch c.Kind {
 	case Train:
 		return openTrain(c)
@@ -71,7 +75,6 @@ func openTrain(c Case) (Work, error) {
 	adam := optim.NewAdamW(optim.Config{Beta1: .9, Beta2: .95, Eps: 1e-8, WeightDecay: .1}, m.Config.Tensors())
 	flops := float64(c.Batch) * Training(m.Config, c.Length, c.Length-1)
 	step := func() (float64, error) {
-		clear(dtheta)
 		if _, err := p.Forward(batch); err != nil {
 			return 0, err
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 // Model is a shape with its parameters. Whoever writes into Theta calls Changed
-// before the next pass: passes read weights from packed copies. A model may be
-// used by several passes and samplers at once while nobody changes it.
+// afterwards: samplers read weights from packed copies. A model may be used by
+// several passes and samplers at once while nobody changes it.
 type Model struct {
 	Config Config
 	Theta  []float32 // (NumParams) all parameters, in the order of Config.Tensors

@@ -15,8 +15,7 @@ func Threads() int { return int(threads.Load()) }
 
 // SetThreads makes it n, at least 1, and GOMAXPROCS one more. Go's monitor takes a
 // processor away from whoever is in C for longer than 20 microseconds unless
-// another one is idle; handing processors to and fro would cost a tenth of the
-// time. It must not run beside a pass, a sampler or an optimizer.
+// another one is idle, and then looks every 20 microseconds. It must not run beside a pass, a sampler or an optimizer.
 func SetThreads(n int) {
 	threads.Store(int64(max(n, 1)))
 	runtime.GOMAXPROCS(max(n, 1) + 1)
