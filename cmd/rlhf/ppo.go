@@ -96,7 +96,7 @@ func openSamples(run checkpoint.Run) (samplesFile, error) {
 		return s, nil
 	}
 	step, _, err := checkpoint.Latest(filepath.Join(run.Dir, "checkpoints"))
-	if err != nil {
+	if err != nil && !errors.Is(err, checkpoint.ErrNone) {
 		return s, fmt.Errorf("resume %s: %w", run.Dir, err)
 	}
 	raw, err := os.ReadFile(s.path)
