@@ -33,8 +33,8 @@ var allowed = map[string][]string{
 	"internal/objective":  {}, // losses are over vectors; the model is whoever made them
 	"internal/checkpoint": {"gpt", "gpt/hf", "internal/kernel", "internal/metrics", "internal/optim"},
 
-	"internal/chat":       {"gpt/bpe", "internal/dataset"}, // conversations as ids; both sides of it know nothing of one another
-	"internal/corpus":     {},                              // ids in files larger than memory; where they come from is the caller's
+	"internal/chat":   {"gpt/bpe", "internal/dataset"}, // conversations as ids; both sides of it know nothing of one another
+	"internal/corpus": {},                              // ids in files larger than memory; where they come from is the caller's
 
 	// stages see ids and floats, and never import one another
 	"sft":    {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
