@@ -182,7 +182,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		final = r.ema
 		final.Changed()
 	}
-	return s.Last, to.Finish(final)
+	return s.Last, to.Finish(s.Step, final)
 }
 
 // record writes a finished step's metrics and samples and, when it is time, a checkpoint.
