@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 
@@ -97,7 +98,7 @@ func (a *app) readCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string, 
 func corpusKey(o dataset.Options, tok *bpe.Tokenizer, sources []dataset.Source) (string, error) {
 	h := sha256.New()
 	files := tok.Files()
-	for _, name := range slices.Sorted(keysOf(files)) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(h, "%s %d\n%s\n", name, len(files[name]), files[name])
 	}
 	for i := range sources {

@@ -70,12 +70,16 @@ func ReadLineage(dir string) (*Lineage, error) {
 
 // tokenizer returns the files to write beside a model of the run as it stands at a step: the tokenizer's, and the lineage.
 func (r *Run) tokenizer(step int) (Tokenizer, error) {
-	t := r.Tokenizer
 	if r.Lineage == nil {
-		return t, nil
+		return r.Tokenizer, nil
 	}
 	l := *r.Lineage
 	l.Steps, l.Kernels = step, r.madeBy(step)
+	return l.beside(r.Tokenizer)
+}
+
+// beside returns t with the lineage among its files.
+func (l *Lineage) beside(t Tokenizer) (Tokenizer, error) {
 	raw, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return t, err

@@ -192,6 +192,22 @@ func (r *Run) Finish(step int, m *gpt.Model) error {
 	return r.saveModel(filepath.Join(r.Dir, "model"), step, m)
 }
 
+// Replace writes m in the place of the model that Finish wrote, of which it is another form, with its lineage.
+func (r *Run) Replace(m *gpt.Model) error {
+	dir := filepath.Join(r.Dir, "model")
+	lineage, err := ReadLineage(dir)
+	if err != nil {
+		return err
+	}
+	t := r.Tokenizer
+	if lineage != nil {
+		if t, err = lineage.beside(t); err != nil {
+			return err
+		}
+	}
+	return SaveModel(dir, m, t)
+}
+
 func (r *Run) saveModel(dir string, step int, m *gpt.Model) error {
 	t, err := r.tokenizer(step)
 	if err != nil {

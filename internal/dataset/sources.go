@@ -30,7 +30,7 @@ func Sources(o Options, kind Kind, paths ...string) (out []Source, err error) {
 			if path == "" {
 				continue
 			}
-			s, err := sourceOf(path)
+			s, err := SourceOf(path)
 			if err != nil {
 				return nil, err
 			}
@@ -40,7 +40,8 @@ func Sources(o Options, kind Kind, paths ...string) (out []Source, err error) {
 	return out, nil
 }
 
-func sourceOf(path string) (Source, error) {
+// SourceOf returns one file with the digest of its content. Standard input is an error.
+func SourceOf(path string) (Source, error) {
 	if path == "-" {
 		return Source{}, fmt.Errorf("-: standard input cannot be learnt from, which takes more than one reading: write it to a file")
 	}
