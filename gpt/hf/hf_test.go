@@ -57,7 +57,7 @@ func TestRoundTripIsExact(t *testing.T) {
 		t.Fatal(err)
 	}
 	eot, pad := int32(3), int32(4)
-	tok := hf.Tokenizer{Files: map[string][]byte{"vocab.json": []byte("{}")}, EndOfText: &eot, Pad: &pad}
+	tok := hf.Extras{Files: map[string][]byte{"vocab.json": []byte("{}")}, EndOfText: &eot, Pad: &pad}
 	files, err := hf.Files(m, tok)
 	if err != nil {
 		t.Fatal(err)
