@@ -193,23 +193,27 @@ func same(a, b stored) (bool, error) {
 		return false, nil
 	}
 	if a.elements.strides != nil || b.elements.strides != nil {
-		x, y := make([]float32, a.count()), make([]float32, b.count())
-		if err := errors.Join(a.read(x), b.read(y)); err != nil {
-			return false, err
-		}
-		return slices.Equal(x, y), nil
+		return sameElements(a, b, make([]float32, a.count()), make([]float32, b.count()))
 	}
 	x, y := make([]float32, bufferBytes/4), make([]float32, bufferBytes/4)
 	for at, n := 0, a.count(); at < n; at += len(x) {
 		k := min(len(x), n-at)
-		if err := errors.Join(a.part(at, k).read(x[:k]), b.part(at, k).read(y[:k])); err != nil {
+		if same, err := sameElements(a.part(at, k), b.part(at, k), x[:k], y[:k]); err != nil || !same {
 			return false, err
-		}
-		if !slices.Equal(x[:k], y[:k]) {
-			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// sameElements reads a to x and b to y and reports whether they are equal.
+func sameElements(a, b stored, x, y []float32) (bool, error) {
+	if err := a.read(x); err != nil {
+		return false, err
+	}
+	if err := b.read(y); err != nil {
+		return false, err
+	}
+	return slices.Equal(x, y), nil
 }
 
 // count returns the number of elements.
