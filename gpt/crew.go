@@ -9,7 +9,7 @@ type scratch struct {
 	outer     []float32
 	logits    []float32
 	parts     []float64
-	gelu      []float32 // (rows, 4C) of the forward pass
+	activated []float32 // (rows, I) of the forward pass
 }
 
 // matmulScratch returns the memory a product packs its matrix in.
