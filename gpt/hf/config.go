@@ -1,12 +1,12 @@
 package hf
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"rlhf/gpt"
 )
@@ -19,13 +19,26 @@ type Dropout struct {
 	Resid float64 // resid_pdrop: of what is added to the residual stream
 }
 
+func (d Dropout) validate() error {
+	for _, f := range []struct {
+		name  string
+		value float64
+	}{{"embd_pdrop", d.Embd}, {"attn_pdrop", d.Attn}, {"resid_pdrop", d.Resid}} {
+		if !(f.value >= 0 && f.value < 1) {
+			return fmt.Errorf("%s: found %g, expected a probability below 1", f.name, f.value)
+		}
+	}
+	return nil
+}
+
 // Settings is what a config.json says.
 type Settings struct {
 	Config  gpt.Config
 	Dropout Dropout
 
-	// Tied reports whether config.json says that the head is the token embedding,
-	// as it does where it says nothing of it.
+	// Tied reports whether config.json says that a language model's head is the token
+	// embedding, as it does where it says nothing of it. If it is not, Config has a
+	// head of its own; it may also have one because the weights do (Load).
 	Tied bool
 
 	BOS, EOS, Pad *int32 // token ids; nil if config.json has none
@@ -51,6 +64,7 @@ type config struct {
 	NLayer             int               `json:"n_layer"`
 	NPositions         int               `json:"n_positions"`
 	VocabSize          int               `json:"vocab_size"`
+	TieEmbeddings      *bool             `json:"tie_word_embeddings,omitempty"`
 	ID2Label           map[string]string `json:"id2label,omitempty"`
 	Label2ID           map[string]int    `json:"label2id,omitempty"`
 }
@@ -60,15 +74,28 @@ const (
 	bareModel  = "GPT2Model"
 	scoreHead  = "GPT2ForSequenceClassification"
 	configFile = "config.json"
+	geluNew    = "gelu_new" // GPT-2's, which gpt.Config calls ""
 )
+
+// sameActivation are names of one function.
+var sameActivation = map[string]string{
+	geluNew: "", "gelu_pytorch_tanh": "", "gelu_fast": "", "gelu_accurate": "", // by tanh
+	"gelu_python": "gelu", "swish": "silu",
+}
 
 // encodeConfig returns config.json of a model.
 func encodeConfig(g gpt.Config, x Extras) ([]byte, error) {
 	c := config{
-		Architectures: []string{lmHead}, ModelType: "gpt2", ActivationFunction: "gelu_new", Dtype: "float32", InitializerRange: 0.02,
+		Architectures: []string{lmHead}, ModelType: "gpt2", ActivationFunction: cmp.Or(g.Activation, geluNew), Dtype: "float32", InitializerRange: 0.02,
 		EmbdPdrop: x.Dropout.Embd, AttnPdrop: x.Dropout.Attn, ResidPdrop: x.Dropout.Resid,
 		BOSTokenID: x.EndOfText, EOSTokenID: x.EndOfText, PadTokenID: x.Pad, LayerNormEpsilon: g.LayerNormEpsilon,
 		NEmbd: g.NEmbd, NHead: g.NHead, NLayer: g.NLayer, NPositions: g.NPositions, VocabSize: g.VocabSize,
+	}
+	if g.NInner != 0 {
+		c.NInner = &g.NInner
+	}
+	if g.OwnHead {
+		c.TieEmbeddings = new(bool)
 	}
 	if g.NLabels > 0 {
 		c.Architectures = []string{scoreHead}
@@ -154,8 +181,12 @@ func (c foundConfig) settings() (Settings, error) {
 	if err := c.refuse(); err != nil {
 		return Settings{}, err
 	}
-	s := Settings{Config: gpt.Config{LayerNormEpsilon: or(c.LayerNormEpsilon, 1e-5)}, Tied: or(c.TieEmbeddings, true),
+	s := Settings{Config: gpt.Config{LayerNormEpsilon: or(c.LayerNormEpsilon, 1e-5), NInner: or(c.NInner, 0)}, Tied: or(c.TieEmbeddings, true),
 		Dropout: Dropout{or(c.EmbdPdrop, .1), or(c.AttnPdrop, .1), or(c.ResidPdrop, .1)}, BOS: c.BOS, EOS: c.EOS, Pad: c.Pad}
+	s.Config.Activation = or(c.Activation, geluNew)
+	if name, ok := sameActivation[s.Config.Activation]; ok {
+		s.Config.Activation = name
+	}
 	if c.NPositions == nil && c.MaxPosition == nil {
 		c.NPositions = c.NCtx // the oldest files give only this
 	}
@@ -176,16 +207,13 @@ func (c foundConfig) settings() (Settings, error) {
 		}
 		*f.to = or(f.found, or(f.foundAs, f.otherwise))
 	}
-	for _, f := range []struct {
-		name  string
-		value float64
-	}{{"embd_pdrop", s.Dropout.Embd}, {"attn_pdrop", s.Dropout.Attn}, {"resid_pdrop", s.Dropout.Resid}} {
-		if !(f.value >= 0 && f.value < 1) {
-			return s, fmt.Errorf("%s: found %g, expected a probability below 1", f.name, f.value)
-		}
+	if err := s.Dropout.validate(); err != nil {
+		return s, err
 	}
 	if c.scores() {
 		s.Config.NLabels = 1
+	} else {
+		s.Config.OwnHead = !s.Tied
 	}
 	return s, s.Config.Validate()
 }
@@ -209,10 +237,8 @@ func (c foundConfig) refuse() error {
 		what string
 	}{
 		{c.ModelType != "" && c.ModelType != "gpt2", fmt.Sprintf("model_type: found %q, expected \"gpt2\"", c.ModelType)},
-		{!known, fmt.Sprintf("architectures: found %v, expected %s or %s", c.Architectures, lmHead, scoreHead)},
-		{c.Activation != nil && *c.Activation != "gelu_new" && *c.Activation != "gelu_pytorch_tanh",
-			fmt.Sprintf("activation_function: found %q, expected \"gelu_new\"", or(c.Activation, ""))},
-		{c.NInner != nil && *c.NInner != 4*or(c.NEmbd, or(c.HiddenSize, 768)), "n_inner: must be null or 4 n_embd"},
+		{!known, fmt.Sprintf("architectures: found %q, expected %s or %s", c.Architectures, lmHead, scoreHead)},
+		{c.NInner != nil && *c.NInner < 1, fmt.Sprintf("n_inner: must be null or at least 1 (got %d)", or(c.NInner, 0))},
 		{!or(c.ScaleWeights, true), "scale_attn_weights: must be true"},
 		{c.ScaleByLayer, "scale_attn_by_inverse_layer_idx: must be false"},
 		{c.CrossAttn, "add_cross_attention: must be false"},
@@ -223,7 +249,7 @@ func (c foundConfig) refuse() error {
 			fmt.Sprintf("id2label: found %d labels, num_labels says %d", len(c.ID2Label), or(c.NumLabels, 0))},
 	} {
 		if refuse.when {
-			return errors.New(strings.ReplaceAll(refuse.what, "\n", " "))
+			return errors.New(refuse.what)
 		}
 	}
 	return nil

@@ -71,7 +71,7 @@ func check(t *testing.T, dir string, m *gpt.Model) {
 // it was written and read again.
 func TestGoldenDirectories(t *testing.T) {
 	for _, dir := range []string{
-		"sharded", "f16", "bf16", "f64", "score_num_labels",
+		"sharded", "f16", "bf16", "f64", "own_head", "n_inner", "score_num_labels",
 		"bin_sharded", "bin_f16", "bin_bf16", "bin_score", "bin_legacy", "bin_views", "bin_views_legacy",
 		"like_gpt2", "like_distilgpt2", "like_dialogpt",
 	} {
@@ -91,5 +91,27 @@ func TestGoldenDirectories(t *testing.T) {
 			}
 			check(t, path, m)
 		})
+	}
+}
+
+// The checkpoints are of PyTorch modules with the names, layout and activation of minGPT and nanoGPT.
+func TestGoldenMinGPT(t *testing.T) {
+	m, d, err := hf.LoadMinGPT("testdata/mingpt/model.pt", hf.MinGPT{NHead: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !m.Config.OwnHead || m.Config.NPositions != 8 || d != (hf.Dropout{}) {
+		t.Errorf("minGPT: %+v, %+v", m.Config, d)
+	}
+	check(t, "testdata/mingpt", m)
+	for _, dir := range []string{"testdata/nanogpt", "testdata/nanogpt_no_bias"} {
+		m, d, err := hf.LoadMinGPT(filepath.Join(dir, "ckpt.pt"), hf.MinGPT{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Config.OwnHead || m.Config.NHead != 2 || m.Config.Activation != "gelu" || d != (hf.Dropout{Embd: .15, Attn: .15, Resid: .15}) {
+			t.Errorf("%s: %+v, %+v", dir, m.Config, d)
+		}
+		check(t, dir, m)
 	}
 }

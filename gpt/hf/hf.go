@@ -60,6 +60,10 @@ func Files(m *gpt.Model, x Extras) (map[string][]byte, error) {
 // Load reads a model directory. Errors name the file, and the setting or tensor
 // with what was found and what was expected. Beside the model it needs the memory
 // of its largest tensor at most.
+//
+// A language model has a head of its own if config.json says so, or if the weights
+// have an lm_head.weight that differs from the embedding: transformers drops such a
+// head where tie_word_embeddings is not false, but nobody stores one that is not meant.
 func Load(dir string) (*gpt.Model, error) {
 	m, err := load(dir)
 	if err != nil {
@@ -79,7 +83,7 @@ func load(dir string) (*gpt.Model, error) {
 	}
 	defer w.close()
 	// The weights that are there bound what is allocated: a config.json alone cannot ask for more.
-	tensors, err := w.match(&s)
+	tensors, err := w.match(&s.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -103,16 +107,16 @@ func fill(c gpt.Config, tensors map[string]stored) (*gpt.Model, error) {
 
 // match returns each of the model's tensors by name, every one exactly once, after
 // it has settled what head the model has.
-func (w *weights) match(s *Settings) (map[string]stored, error) {
-	if s.Config.NLayer > len(w.tensors) {
-		return nil, fmt.Errorf("%s: %d tensors, too few for n_layer %d", w.path, len(w.tensors), s.Config.NLayer)
+func (w *weights) match(c *gpt.Config) (map[string]stored, error) {
+	if c.NLayer > len(w.tensors) {
+		return nil, fmt.Errorf("%s: %d tensors, too few for n_layer %d", w.path, len(w.tensors), c.NLayer)
 	}
-	tied, err := w.tiedHead(s)
+	tied, err := w.tiedHead(c)
 	if err != nil {
 		return nil, err
 	}
 	want := map[string]gpt.Tensor{}
-	for _, t := range s.Config.Tensors() {
+	for _, t := range c.Tensors() {
 		want[t.Name] = t
 	}
 	found := map[string]stored{}
@@ -136,7 +140,7 @@ func (w *weights) match(s *Settings) (map[string]stored, error) {
 		}
 		found[name] = t
 	}
-	for _, t := range s.Config.Tensors() {
+	for _, t := range c.Tensors() {
 		if _, ok := found[t.Name]; !ok {
 			return nil, fmt.Errorf("%s: tensor %s: missing, expected shape %v", w.path, t.Name, t.Shape)
 		}
@@ -145,9 +149,10 @@ func (w *weights) match(s *Settings) (map[string]stored, error) {
 }
 
 // tiedHead reports whether the weights hold a head that is the embedding once more.
-func (w *weights) tiedHead(s *Settings) (bool, error) {
+// A head that is not gives a language model a head of its own.
+func (w *weights) tiedHead(c *gpt.Config) (bool, error) {
 	head, ok := w.find(headName)
-	if !ok {
+	if !ok || c.OwnHead {
 		return false, nil
 	}
 	embedding, ok := w.find(embeddingName, strings.TrimPrefix(embeddingName, tensorPrefix))
@@ -155,9 +160,7 @@ func (w *weights) tiedHead(s *Settings) (bool, error) {
 		return false, nil // match says what is missing
 	}
 	tied, err := same(head, embedding)
-	if err == nil && !tied {
-		err = head.fail("differs from %s; a head of its own is not supported", embeddingName)
-	}
+	c.OwnHead = !tied && c.NLabels == 0
 	return tied, err
 }
 

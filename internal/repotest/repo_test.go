@@ -67,6 +67,7 @@ var only = []struct {
 	{"github.com/pressly/goose", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"gorgonia.org/", "losses stand in the stages' loss files", regexp.MustCompile(`^(internal/objective/.*|(sft|reward|ppo)/loss)\.go$`)},
 	{"gonum.org/v1/plot", "pictures are report's", regexp.MustCompile(`^internal/report/`)},
+	{"github.com/nlpodyssey/gopickle", "pickles are read where they are checked first", regexp.MustCompile(`^gpt/hf/`)},
 	{"C", "C stands behind internal/kernel", regexp.MustCompile(`^internal/kernel/`)},
 }
 
