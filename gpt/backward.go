@@ -144,9 +144,9 @@ func (p *Pass) endOfLayerRows(c *crew, r0, r1 int) {
 	C, I, n, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), r1-r0, &p.grads
 	a, lp := p.acts(p.l), &p.m.p.layers[p.l]
 	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*I:r1*I]
-	// out = mid + projb + gelu(fc)*projw,  fc = fcb + ln2(mid)*fcw
+	// out = mid + projb + activation(fc)*projw,  fc = fcb + ln2(mid)*fcw
 	c.multiply(kernel.Product{Y: dfc, LdY: I, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: I})
-	c.geluBackward(dfc, g.activated[r0*I:r1*I], a.fc[r0*I:r1*I])
+	c.activationBackward(p.m.Config.activation(), dfc, g.activated[r0*I:r1*I], a.fc[r0*I:r1*I])
 	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: I, W: kernel.Columns(lp.fcw, I), Rows: n, K: I, O: C})
 	c.layerNormBackward(dmid, dx, g.dln2[r0*C:], a.mid[r0*C:], a.mean2[r0:], a.rstd2[r0:], lp.ln2w, n, C)
 	// mid = x + attnb + att*attnw

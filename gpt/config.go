@@ -12,7 +12,14 @@
 // I channels within an MLP, NH heads, HD channels of a head, V vocabulary.
 package gpt
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"rlhf/internal/kernel"
+)
 
 // Config is the shape of a model. The zero value is not valid.
 type Config struct {
@@ -25,7 +32,8 @@ type Config struct {
 	// NInner is the width of the MLP; 0 reads as 4*NEmbd, GPT-2's.
 	NInner int
 
-	// Activation is the MLP's, by Hugging Face's name; "" reads as "gelu_new", GPT-2's.
+	// Activation is the MLP's, by transformers' name, one of Activations; "" reads as
+	// "gelu_new", GPT-2's.
 	Activation string
 
 	// OwnHead says that a language model's head is a tensor of its own, lm_head.weight
@@ -66,8 +74,8 @@ func (c Config) Validate() error {
 	if c.NInner < 0 {
 		return fmt.Errorf("n_inner: must not be negative (got %d)", c.NInner)
 	}
-	if c.Activation != "" && c.Activation != "gelu_new" {
-		return fmt.Errorf("activation_function: must be \"gelu_new\" (got %q)", c.Activation)
+	if _, ok := activations[c.Activation]; !ok {
+		return fmt.Errorf("activation_function: found %q, known are %s", c.Activation, strings.Join(Activations(), ", "))
 	}
 	if !(c.LayerNormEpsilon > 0) {
 		return fmt.Errorf("layer_norm_epsilon: must be positive (got %g)", c.LayerNormEpsilon)
@@ -77,6 +85,21 @@ func (c Config) Validate() error {
 
 // HeadDim returns the channels of one attention head.
 func (c Config) HeadDim() int { return c.NEmbd / c.NHead }
+
+// activations are those of transformers' ACT2FN that the kernels compute. gelu_fast
+// and gelu_pytorch_tanh are gelu_new in other words.
+var activations = map[string]kernel.Activation{
+	"": kernel.GELUNew, "gelu_new": kernel.GELUNew, "gelu_fast": kernel.GELUNew, "gelu_pytorch_tanh": kernel.GELUNew,
+	"gelu": kernel.GELU, "quick_gelu": kernel.QuickGELU, "relu": kernel.ReLU, "silu": kernel.SiLU, "swish": kernel.SiLU, "tanh": kernel.Tanh,
+}
+
+// Activations returns the names that Config.Activation may have, in alphabetical order.
+func Activations() []string {
+	names := slices.Sorted(maps.Keys(activations))
+	return names[1:] // but the empty one
+}
+
+func (c Config) activation() kernel.Activation { return activations[c.Activation] }
 
 // MLPDim returns the channels within an MLP: NInner or, if that is 0, 4*NEmbd.
 func (c Config) MLPDim() int {

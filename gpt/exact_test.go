@@ -37,7 +37,7 @@ func drawModel(t *rapid.T, tb testing.TB, labels int) *gpt.Model {
 	heads := rapid.IntRange(1, 3).Draw(t, "heads")
 	return random(tb, gpt.Config{VocabSize: rapid.IntRange(2, 600).Draw(t, "vocabulary"), NPositions: 40, NEmbd: heads * rapid.IntRange(1, 20).Draw(t, "head width"),
 		NLayer: rapid.IntRange(1, 2).Draw(t, "layers"), NHead: heads, NLabels: labels, NInner: rapid.IntRange(0, 90).Draw(t, "channels of the MLP"),
-		OwnHead: labels == 0 && rapid.Bool().Draw(t, "a head of its own")}, rapid.Uint64().Draw(t, "seed"))
+		Activation: rapid.SampledFrom(gpt.Activations()).Draw(t, "activation"), OwnHead: labels == 0 && rapid.Bool().Draw(t, "a head of its own")}, rapid.Uint64().Draw(t, "seed"))
 }
 
 // drawSequences draws sequences of the model's tokens.

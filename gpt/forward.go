@@ -46,7 +46,7 @@ func (m *Model) afterAttention(c *crew, l int, w weights, a *acts, x, activated 
 	mid, ln2, fc := a.mid[r0*C:r1*C], a.ln2[r0*C:r1*C], a.fc[r0*I:r1*I]
 	c.multiply(kernel.Product{Y: mid, LdY: C, X: a.att[r0*C:], LdX: C, W: w.attn, Bias: p.attnb, Residual: x[r0*C:], LdResidual: C, Rows: rows, K: C, O: C})
 	c.layerNorm(ln2, a.mean2[r0:r1], a.rstd2[r0:r1], mid, p.ln2w, p.ln2b, rows, C, m.Config.LayerNormEpsilon)
-	c.multiply(kernel.Product{Y: fc, LdY: I, Activated: activated, X: ln2, LdX: C, W: w.fc, Bias: p.fcb, Rows: rows, K: C, O: I})
+	c.multiply(kernel.Product{Y: fc, LdY: I, Activated: activated, Activation: m.Config.activation(), X: ln2, LdX: C, W: w.fc, Bias: p.fcb, Rows: rows, K: C, O: I})
 	c.multiply(kernel.Product{Y: a.out[r0*C:], LdY: C, X: activated, LdX: I, W: w.proj, Bias: p.projb, Residual: mid, LdResidual: C, Rows: rows, K: I, O: C})
 }
 
