@@ -77,11 +77,8 @@ const (
 	geluNew    = "gelu_new" // GPT-2's, which gpt.Config calls ""
 )
 
-// sameActivation are names of one function.
-var sameActivation = map[string]string{
-	geluNew: "", "gelu_pytorch_tanh": "", "gelu_fast": "", "gelu_accurate": "", // by tanh
-	"gelu_python": "gelu", "swish": "silu",
-}
+// sameActivation are transformers' names of functions for which gpt.Config has another name.
+var sameActivation = map[string]string{geluNew: "", "gelu_accurate": "", "gelu_python": "gelu"}
 
 // encodeConfig returns config.json of a model.
 func encodeConfig(g gpt.Config, x Extras) ([]byte, error) {
@@ -206,6 +203,9 @@ func (c foundConfig) settings() (Settings, error) {
 			return s, fmt.Errorf("%s: found %d, but %d as %s", f.name, *f.found, *f.foundAs, f.other)
 		}
 		*f.to = or(f.found, or(f.foundAs, f.otherwise))
+	}
+	if s.Config.NInner == 4*s.Config.NEmbd {
+		s.Config.NInner = 0
 	}
 	if err := s.Dropout.validate(); err != nil {
 		return s, err

@@ -47,7 +47,9 @@ func TestSettingsOfUsersFiles(t *testing.T) {
 		{`{"n_ctx":512,"hidden_size":24,"num_hidden_layers":3,"num_attention_heads":6,"vocab_size":7,"layer_norm_epsilon":1e-6}`,
 			gpt.Config{VocabSize: 7, NPositions: 512, NEmbd: 24, NLayer: 3, NHead: 6, LayerNormEpsilon: 1e-6}},
 		{`{"n_ctx":512,"n_positions":256,"activation_function":"gelu_pytorch_tanh","n_inner":5,"tie_word_embeddings":false}`,
-			gpt.Config{VocabSize: 50257, NPositions: 256, NEmbd: 768, NLayer: 12, NHead: 12, LayerNormEpsilon: 1e-5, NInner: 5, OwnHead: true}},
+			gpt.Config{VocabSize: 50257, NPositions: 256, NEmbd: 768, NLayer: 12, NHead: 12, LayerNormEpsilon: 1e-5, Activation: "gelu_pytorch_tanh", NInner: 5, OwnHead: true}},
+		{`{"n_inner":3072,"activation_function":"gelu_accurate"}`,
+			gpt.Config{VocabSize: 50257, NPositions: 1024, NEmbd: 768, NLayer: 12, NHead: 12, LayerNormEpsilon: 1e-5}},
 		{`{"architectures":["GPT2ForSequenceClassification"],"num_labels":1,"tie_word_embeddings":false}`,
 			gpt.Config{VocabSize: 50257, NPositions: 1024, NEmbd: 768, NLayer: 12, NHead: 12, LayerNormEpsilon: 1e-5, NLabels: 1}},
 		{`{"architectures":["GPT2ForSequenceClassification"],"id2label":{"0":0}}`,
@@ -166,5 +168,21 @@ func TestHeads(t *testing.T) {
 	own["config.json"] = []byte(strings.Replace(string(own["config.json"]), "GPT2LMHeadModel", "GPT2ForSequenceClassification", 1))
 	if _, err = hf.Load(write(t, own)); err == nil || !strings.Contains(err.Error(), "lm_head.weight: the model of config.json has no such tensor") {
 		t.Errorf("a score model with a head of its own: %v", err)
+	}
+}
+
+// A shape that spells out GPT-2's own values is the same after it was written and read.
+func TestSpeltOutShapeReadsBackEqual(t *testing.T) {
+	m, err := gpt.New(gpt.Config{VocabSize: 5, NPositions: 4, NEmbd: 4, NLayer: 1, NHead: 2, LayerNormEpsilon: 1e-5, NInner: 16, Activation: "gelu_new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := hf.Files(m, hf.Extras{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := hf.Load(write(t, files))
+	if err != nil || again.Config != m.Config {
+		t.Errorf("got %+v, %v, want %+v", again.Config, err, m.Config)
 	}
 }

@@ -71,7 +71,7 @@ func check(t *testing.T, dir string, m *gpt.Model) {
 // it was written and read again.
 func TestGoldenDirectories(t *testing.T) {
 	for _, dir := range []string{
-		"sharded", "f16", "bf16", "f64", "own_head", "n_inner", "score_num_labels",
+		"sharded", "f16", "bf16", "f64", "own_head", "n_inner", "act_gelu", "act_relu", "act_silu", "score_num_labels",
 		"bin_sharded", "bin_f16", "bin_bf16", "bin_score", "bin_legacy", "bin_views", "bin_views_legacy",
 		"like_gpt2", "like_distilgpt2", "like_dialogpt",
 	} {

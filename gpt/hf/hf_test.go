@@ -110,7 +110,7 @@ func TestLoadErrors(t *testing.T) {
 		change     func([]byte) []byte
 		want       string
 	}{
-		{"activation", "config.json", replaced("gelu_new", "mish"), `(got "mish")`},
+		{"activation", "config.json", replaced("gelu_new", "mish"), `config.json: activation_function: found "mish", known are gelu,`},
 		{"inner width", "config.json", replaced(`"n_inner": null`, `"n_inner": 0`), "config.json: n_inner: must be null or at least 1 (got 0)"},
 		{"family", "config.json", replaced(`"gpt2"`, `"llama"`), `model_type: found "llama"`},
 		{"syntax", "config.json", func(b []byte) []byte { return b[:40] }, "config.json:3: unexpected end of JSON input"},

@@ -146,16 +146,19 @@ func (c MinGPT) settle(config *gpt.Config, args map[string]any, bias bool) (d Dr
 	if same, ok := sameActivation[config.Activation]; ok {
 		config.Activation = same
 	}
-	for name, found := range map[string]int{"vocab_size": config.VocabSize, "block_size": config.NPositions, "n_embd": config.NEmbd, "n_layer": config.NLayer, "n_head": c.NHead} {
-		said, ok := args[name].(int)
+	for _, f := range []struct {
+		name  string
+		found int
+	}{{"vocab_size", config.VocabSize}, {"block_size", config.NPositions}, {"n_embd", config.NEmbd}, {"n_layer", config.NLayer}, {"n_head", c.NHead}} {
+		said, ok := args[f.name].(int)
 		switch {
 		case args == nil:
 		case !ok:
-			return d, fmt.Errorf("model_args: %s: found %T, expected a number", name, args[name])
-		case name == "n_head" && found == 0:
+			return d, fmt.Errorf("model_args: %s: found %T, expected a number", f.name, args[f.name])
+		case f.name == "n_head" && f.found == 0:
 			config.NHead = said
-		case said != found:
-			return d, fmt.Errorf("model_args: %s: found %d, expected %d", name, said, found)
+		case said != f.found:
+			return d, fmt.Errorf("model_args: %s: found %d, expected %d", f.name, said, f.found)
 		}
 	}
 	if said, ok := args["bias"].(bool); ok && said != bias {
