@@ -34,7 +34,13 @@ func loadLanguage(dir string) (language, error) {
 	if tok.VocabSize() > m.Config.VocabSize {
 		return language{}, fmt.Errorf("%s: the tokenizer has %d tokens, the model %d", dir, tok.VocabSize(), m.Config.VocabSize)
 	}
-	return language{m, tok, tokenizerFiles(tok)}, nil
+	s, err := hf.ReadSettings(dir)
+	if err != nil {
+		return language{}, err
+	}
+	files := tokenizerFiles(tok)
+	files.Dropout = s.Dropout
+	return language{m, tok, files}, nil
 }
 
 // tokenizerFiles returns a tokenizer's part of a model directory.

@@ -88,7 +88,7 @@ func (a *app) command() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.config, "config", "", "YAML file of settings")
 	root.PersistentFlags().StringVar(&a.preset, "preset", "", "named settings: "+strings.Join(configs.Presets(), ", "))
 	root.AddCommand(a.demoCommand(), a.tokenizerCommand(), a.pretrainCommand(), a.sftCommand(), a.sampleCommand(), a.labelCommand(),
-		a.rewardCommand(), a.ppoCommand(), a.compareCommand(), a.configCommand())
+		a.rewardCommand(), a.ppoCommand(), a.compareCommand(), a.modelCommand(), a.configCommand())
 	return root
 }
 
