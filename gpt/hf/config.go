@@ -41,6 +41,10 @@ type Settings struct {
 	// head of its own; it may also have one because the weights do (Load).
 	Tied bool
 
+	// Named reports whether config.json names the architecture. If it does not, a
+	// score.weight among the weights makes the model one with a score head.
+	Named bool
+
 	BOS, EOS, Pad *int32 // token ids; nil if config.json has none
 }
 
@@ -178,7 +182,7 @@ func (c foundConfig) settings() (Settings, error) {
 	if err := c.refuse(); err != nil {
 		return Settings{}, err
 	}
-	s := Settings{Config: gpt.Config{LayerNormEpsilon: or(c.LayerNormEpsilon, 1e-5), NInner: or(c.NInner, 0)}, Tied: or(c.TieEmbeddings, true),
+	s := Settings{Config: gpt.Config{LayerNormEpsilon: or(c.LayerNormEpsilon, 1e-5), NInner: or(c.NInner, 0)}, Tied: or(c.TieEmbeddings, true), Named: len(c.Architectures) > 0,
 		Dropout: Dropout{or(c.EmbdPdrop, .1), or(c.AttnPdrop, .1), or(c.ResidPdrop, .1)}, BOS: c.BOS, EOS: c.EOS, Pad: c.Pad}
 	s.Config.Activation = or(c.Activation, geluNew)
 	if name, ok := sameActivation[s.Config.Activation]; ok {

@@ -1,6 +1,7 @@
 package hf_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"path/filepath"
 	"slices"
@@ -154,6 +155,11 @@ func TestHeads(t *testing.T) {
 	}
 	if m, err = hf.Load(write(t, untied(wte))); err != nil || !m.Config.OwnHead {
 		t.Errorf("tie_word_embeddings false with an equal head: %v", err)
+	}
+	scores := files(t, "bin_score")
+	scores["config.json"] = bytes.Replace(scores["config.json"], []byte(`"architectures"`), []byte(`"nothing"`), 1)
+	if m, err := hf.Load(write(t, scores)); err != nil || m.Config.NLabels != 1 {
+		t.Errorf("a score head, no architecture: %v", err)
 	}
 	broken := untied(wte)
 	broken["model.safetensors"], err = hf.EncodeSafetensors([]hf.NamedTensor{{Name: "transformer.wte.weight", Shape: []int{61, 16}, Data: wte}, {Name: "a", Shape: []int{1}, Data: wte[:1]}})

@@ -31,6 +31,7 @@ type Extras struct {
 const (
 	tensorPrefix  = "transformer."
 	headName      = "lm_head.weight"
+	scoreName     = "score.weight"
 	embeddingName = "transformer.wte.weight"
 )
 
@@ -73,21 +74,32 @@ func Load(dir string) (*gpt.Model, error) {
 }
 
 func load(dir string) (*gpt.Model, error) {
-	s, err := ReadSettings(dir)
-	if err != nil {
-		return nil, err
-	}
-	w, err := openWeights(dir)
+	s, w, tensors, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
-	// The weights that are there bound what is allocated: a config.json alone cannot ask for more.
-	tensors, err := w.match(&s.Config)
-	if err != nil {
-		return nil, err
-	}
 	return fill(s.Config, tensors)
+}
+
+// open reads a model directory up to its weights, of which it finds each of the model's
+// tensors. The caller closes w. The weights that are there bound what the model is
+// allocated: a config.json alone cannot ask for more.
+func open(dir string) (s Settings, w *weights, tensors map[string]stored, err error) {
+	if s, err = ReadSettings(dir); err != nil {
+		return s, nil, nil, err
+	}
+	if w, err = openWeights(dir); err != nil {
+		return s, nil, nil, err
+	}
+	if _, scores := w.find(scoreName); scores && !s.Named {
+		s.Config.NLabels, s.Config.OwnHead = 1, false
+	}
+	if tensors, err = w.match(&s.Config); err != nil {
+		w.close()
+		return s, nil, nil, err
+	}
+	return s, w, tensors, nil
 }
 
 // fill returns a model with the tensors, which are of its shapes.

@@ -25,19 +25,11 @@ func ReadInfo(dir string) (Info, error) {
 }
 
 func readInfo(dir string) (Info, error) {
-	s, err := ReadSettings(dir)
-	if err != nil {
-		return Info{}, err
-	}
-	w, err := openWeights(dir)
+	s, w, tensors, err := open(dir)
 	if err != nil {
 		return Info{}, err
 	}
 	defer w.close()
-	tensors, err := w.match(&s.Config)
-	if err != nil {
-		return Info{}, err
-	}
 	i := Info{Settings: s, Bytes: w.bytes, Dtypes: map[string]int64{}}
 	for _, f := range w.files {
 		i.Files = append(i.Files, filepath.Base(f.Name()))

@@ -50,7 +50,7 @@ var allowed = map[string][]string{
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print
-	"bench":        {"gpt", "gpt/bpe", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
+	"bench":        {"gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
 	"bench/peers":  {"bench"},
 	"bench/growth": {"bench"},
 }
