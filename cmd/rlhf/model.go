@@ -64,7 +64,7 @@ func importModel(from, path string, given hf.MinGPT) (*gpt.Model, hf.Extras, err
 			return nil, hf.Extras{}, err
 		}
 		m, err := hf.Load(path)
-		return m, hf.Extras{EndOfText: s.EOS, Pad: s.Pad, Dropout: s.Dropout}, err
+		return m, hf.Extras{BOS: s.BOS, EndOfText: s.EOS, Pad: s.Pad, Dropout: s.Dropout}, err
 	case "mingpt", "nanogpt":
 		m, dropout, err := hf.LoadMinGPT(path, given)
 		return m, hf.Extras{Dropout: dropout}, err

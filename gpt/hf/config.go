@@ -89,7 +89,7 @@ func encodeConfig(g gpt.Config, x Extras) ([]byte, error) {
 	c := config{
 		Architectures: []string{lmHead}, ModelType: "gpt2", ActivationFunction: cmp.Or(g.Activation, geluNew), Dtype: "float32", InitializerRange: 0.02,
 		EmbdPdrop: x.Dropout.Embd, AttnPdrop: x.Dropout.Attn, ResidPdrop: x.Dropout.Resid,
-		BOSTokenID: x.EndOfText, EOSTokenID: x.EndOfText, PadTokenID: x.Pad, LayerNormEpsilon: g.LayerNormEpsilon,
+		BOSTokenID: cmp.Or(x.BOS, x.EndOfText), EOSTokenID: x.EndOfText, PadTokenID: x.Pad, LayerNormEpsilon: g.LayerNormEpsilon,
 		NEmbd: g.NEmbd, NHead: g.NHead, NLayer: g.NLayer, NPositions: g.NPositions, VocabSize: g.VocabSize,
 	}
 	if g.NInner != 0 {

@@ -89,7 +89,8 @@ func TestFilesKeepSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Init(1)
-	x := hf.Extras{Dropout: hf.Dropout{Embd: .1, Attn: .2, Resid: .3}}
+	bos, eos := int32(2), int32(3)
+	x := hf.Extras{BOS: &bos, EndOfText: &eos, Dropout: hf.Dropout{Embd: .1, Attn: .2, Resid: .3}}
 	files, err := hf.Files(m, x)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +100,7 @@ func TestFilesKeepSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Config != m.Config || s.Dropout != x.Dropout || s.Tied {
+	if s.Config != m.Config || s.Dropout != x.Dropout || s.Tied || *s.BOS != bos || *s.EOS != eos || s.Pad != nil {
 		t.Errorf("got %+v, want %+v and %+v with a head of its own", s, m.Config, x.Dropout)
 	}
 	var c map[string]any

@@ -23,7 +23,8 @@ import (
 // model. The zero value is a model that works on token ids alone, without dropout.
 type Extras struct {
 	Files     map[string][]byte // by file name, written beside the model: the tokenizer's
-	EndOfText *int32            // bos_token_id and eos_token_id
+	BOS       *int32            // bos_token_id; EndOfText if nil
+	EndOfText *int32            // eos_token_id
 	Pad       *int32            // pad_token_id
 	Dropout   Dropout
 }
