@@ -227,6 +227,7 @@ func (t *trainer) gradient(batch []Example, step int) (loss float64, tokens int,
 	start := 0
 	for _, end := range gpt.Cuts(lens, t.c.microTokens(t.model)) {
 		b := pack(batch[start:end]) // a part of a larger batch; the loss stays the mean over the whole
+		b.Dropout = gpt.Dropout{Embd: float32(t.c.EmbdPdrop), Attn: float32(t.c.AttnPdrop), Resid: float32(t.c.ResidPdrop), Seed: t.c.Seed, Step: uint64(step), First: uint64(start)}
 		out, err := t.pass.Forward(b)
 		if err != nil {
 			return 0, 0, err

@@ -39,8 +39,14 @@ func loadLanguage(dir string) (language, error) {
 	if tok.VocabSize() > m.Config.VocabSize {
 		return language{}, fmt.Errorf("%s: the tokenizer has %d tokens, the model %d", dir, tok.VocabSize(), m.Config.VocabSize)
 	}
+	s, err := hf.ReadSettings(dir)
+	if err != nil {
+		return language{}, err
+	}
+	files := tokenizerFiles(tok)
+	files.Dropout = s.Dropout
 	lineage, err := checkpoint.ReadLineage(dir)
-	return language{m, tok, tokenizerFiles(tok), lineage}, err
+	return language{m, tok, files, lineage}, err
 }
 
 // descends returns the lineage of a model that a stage makes from l and the data.
@@ -61,7 +67,7 @@ func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
 // speaking returns l with the template in its tokenizer's files, where other programs find it.
 func (l language) speaking(t chat.Template) language {
 	_ = t.Jinja() // MERGE: l.tok = l.tok.WithChatTemplate(t.Jinja())
-	l.files = tokenizerFiles(l.tok)
+	l.files.Files = tokenizerFiles(l.tok).Files
 	return l
 }
 

@@ -18,14 +18,14 @@ import (
 
 // pretraining is what the pretrain command is told.
 type pretraining struct {
-	data, eval               []string
-	model, tokenizer, out    string
-	cache, prompts           string
-	resume                   bool
-	options                  dataset.Options
-	c                        configs.Resolved
-	l                        language
-	train, held              texts
+	data, eval            []string
+	model, tokenizer, out string
+	cache, prompts        string
+	resume                bool
+	options               dataset.Options
+	c                     configs.Resolved
+	l                     language
+	train, held           texts
 }
 
 func (a *app) pretrainCommand() *cobra.Command {
