@@ -56,18 +56,43 @@ type Options struct {
 	SkipBad bool      // counts a record that cannot be read in the Report and goes on
 	Report  *Report   // filled while reading; nil is none
 	Stdin   io.Reader // what the path "-" reads; nil makes it an error
+	Group   string    // a field of JSON records, with text or a number, that says what they belong to, like a user
 	Text    TextOptions
 	Talk    TalkOptions
+	Trees   TreeOptions
+}
+
+// check returns an error that names an option whose value is none of those known.
+func (o Options) check() error {
+	for _, option := range []struct {
+		name, value string
+		known       []string
+	}{
+		{"split_text", o.Text.Split, []string{"file", "paragraph", "line"}},
+		{"talk", o.Talk.As, []string{"pairs", "whole", "answers"}},
+		{"paths", o.Trees.Paths, []string{"best", "all"}},
+	} {
+		if option.value != "" && !slices.Contains(option.known, option.value) {
+			return fmt.Errorf("%s: found %q, expected %s", option.name, option.value, strings.Join(option.known, ", "))
+		}
+	}
+	return nil
 }
 
 // Report is what happened while reading.
 type Report struct {
-	Read    int            // records delivered; of a document each piece but the last counts nothing
-	Skipped int            // records that could not be read
-	Reasons []string       // of the first few of these, with file, line and field
-	Ignored []string       // files in directories that no format claims by name
-	Notes   map[string]int // what was mended or left out inside records that were read, by what it was
-	Formats map[string]int // files read, by format
+	Read    int             // records delivered; of a document each piece but the last counts nothing
+	Skipped int             // records that could not be read
+	Reasons []string        // of the first few of these, with file, line and field
+	Ignored []string        // files in directories that no format claims by name
+	Formats map[string]int  // files read, by format
+	Notes   map[string]Note // what was mended or left out without a record being bad, by what it was
+}
+
+// Note counts something that happened while reading.
+type Note struct {
+	Count int
+	First string // where it happened first
 }
 
 const maxReasons = 5
@@ -82,14 +107,26 @@ func (r *Report) skip(err error) {
 	}
 }
 
-func (r *Report) note(what string, n int) {
-	if r == nil || n == 0 {
+// note counts what happened at a line of a file.
+func (r *Report) note(what string, count int, f *File, line int) {
+	if r == nil || count == 0 {
 		return
 	}
-	if r.Notes == nil {
-		r.Notes = map[string]int{}
+	n, ok := r.Notes[what]
+	if !ok {
+		n.First = fmt.Sprintf("%s:%d", f.Path, line)
 	}
-	r.Notes[what] += n
+	n.Count += count
+	if r.Notes == nil {
+		r.Notes = map[string]Note{}
+	}
+	r.Notes[what] = n
+}
+
+func (r *Report) ignore(path string) {
+	if r != nil {
+		r.Ignored = append(r.Ignored, path)
+	}
 }
 
 func (r *Report) format(name string) {
@@ -105,7 +142,8 @@ func (r *Report) format(name string) {
 // Lines returns the report for people, a statement a line; none of them is about the number read.
 func (r *Report) Lines() (out []string) {
 	for _, what := range slices.Sorted(maps.Keys(r.Notes)) {
-		out = append(out, fmt.Sprintf("%s: %d", what, r.Notes[what]))
+		n := r.Notes[what]
+		out = append(out, fmt.Sprintf("%d %s, the first at %s", n.Count, what, n.First))
 	}
 	if r.Skipped > 0 {
 		out = append(out, fmt.Sprintf("skipped %d that could not be read:", r.Skipped))

@@ -21,9 +21,10 @@ type File struct {
 	Path   string // "-" is the standard input
 	Beside string // a second file that the first is read with; "" if none
 
-	stdin io.Reader
-	in    *bufio.Reader
-	close []func()
+	listed bool // found in a directory
+	stdin  io.Reader
+	in     *bufio.Reader
+	close  []func()
 }
 
 // window is how far a file can be looked into before it is read.
@@ -134,7 +135,7 @@ func expand(o Options, extensions []string, paths []string) (out []*File, err er
 		}
 		out = append(out, found...)
 	}
-	return pairs(o, out), nil
+	return out, nil
 }
 
 // walk returns the files below a directory. Names that begin with a period are passed over.
@@ -150,15 +151,15 @@ func walk(o Options, extensions []string, dir string) (out []*File, err error) {
 		case d.IsDir() || hidden:
 			return nil
 		}
-		f := &File{Path: path}
+		f := &File{Path: path, listed: true}
 		info, err := os.Stat(path) // through a link
 		if err != nil {
 			return err
 		}
 		if info.Mode().IsRegular() && slices.Contains(extensions, f.Ext()) {
 			out = append(out, f)
-		} else if o.Report != nil {
-			o.Report.Ignored = append(o.Report.Ignored, path)
+		} else {
+			o.Report.ignore(path)
 		}
 		return nil
 	})

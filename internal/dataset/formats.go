@@ -33,8 +33,35 @@ type Format struct {
 var jsonExtensions = []string{".jsonl", ".json"}
 
 // Formats returns all formats, those of preferences first. Where two could be meant, the one that asks for more stands first.
-func Formats() []Format {
-	return slices.Concat(preferenceFormats(), demonstrationFormats(), textFormats())
+// What two tables say of one name is one format.
+func Formats() (out []Format) {
+	for _, f := range slices.Concat(preferenceFormats(), demonstrationFormats(), cornellFormats(), textFormats()) {
+		if i := slices.IndexFunc(out, func(o Format) bool { return o.Name == f.Name }); i >= 0 {
+			out[i] = out[i].with(f)
+		} else {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// with returns the format with the readers that only the other has.
+func (f Format) with(other Format) Format {
+	one, two := f.Detect, other.Detect
+	f.Detect = func(s Sample) bool { return one(s) || two(s) }
+	if f.Texts == nil {
+		f.Texts = other.Texts
+	}
+	if f.Demonstrations == nil {
+		f.Demonstrations = other.Demonstrations
+	}
+	if f.Rankings == nil {
+		f.Rankings = other.Rankings
+	}
+	if f.WriteRankings == nil {
+		f.WriteRankings = other.WriteRankings
+	}
+	return f
 }
 
 // Kinds returns what a format holds; the first is what it is read as if nothing else is asked for.
@@ -197,33 +224,60 @@ func (o Options) formatOf(f *File, kind Kind) (Format, error) {
 	return Named(o.Format, kind)
 }
 
+// isProse reports whether a file may be a text that only stands beside data, like a README.
+func isProse(f *File) bool { return f.Ext() == ".txt" || f.Ext() == ".md" }
+
+// files returns the files that paths name, for data of a kind.
+func (o Options) files(kind Kind, paths []string) ([]*File, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	extensions, err := o.extensions(kind)
+	if err != nil {
+		return nil, err
+	}
+	files, err := expand(o, extensions, paths)
+	if err != nil {
+		return nil, err
+	}
+	if kind != KindText && (o.auto() || o.Format == "cornell") {
+		files = pairCornell(o.Report, files)
+	}
+	return files, nil
+}
+
 // read yields the records of files one after another, as the options say.
 func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(Options, *File) iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
-		extensions, err := o.extensions(kind)
+		files, err := o.files(kind, paths)
 		if err != nil {
 			yield(zero, err)
 			return
 		}
-		files, err := expand(o, extensions, paths)
-		if err != nil {
-			yield(zero, err)
-			return
-		}
+		used := false
 		for _, f := range files {
 			format, err := o.formatOf(f, kind)
+			if err != nil && f.listed && isProse(f) {
+				f.Close()
+				o.Report.ignore(f.Path)
+				continue
+			}
 			if err != nil {
 				f.Close()
 				yield(zero, err)
 				return
 			}
+			used = true
 			o.Report.format(format.Name)
 			more := deliver(o, reader(format)(o, f), yield)
 			f.Close()
 			if !more {
 				return
 			}
+		}
+		if !used && len(files) > 0 {
+			yield(zero, fmt.Errorf("%s: found only texts below it, expected %s", strings.Join(paths, ", "), kind))
 		}
 	}
 }

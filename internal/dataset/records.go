@@ -182,14 +182,19 @@ func (s *splitter) value(c byte) (record, error) {
 	return record{begin, s.raw}, nil
 }
 
-// records yields what parse makes of every object of a file: of every line that is not blank, or, in a .json file and
-// where the file begins with an array, of every value.
-func records[T any](f *File, parse func(object) ([]T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var zero T
+// located is an object with the line of the file that it begins at.
+type located struct {
+	object
+	line int
+}
+
+// objects yields every object of a file: of every line that is not blank, or, in a .json file and where the file begins
+// with an array, of every value. One that is no object is bad.
+func (f *File) objects() iter.Seq2[located, error] {
+	return func(yield func(located, error) bool) {
 		in, err := f.Reader()
 		if err != nil {
-			yield(zero, err)
+			yield(located{}, err)
 			return
 		}
 		split := f.lines()
@@ -197,12 +202,42 @@ func records[T any](f *File, parse func(object) ([]T, error)) iter.Seq2[T, error
 			split = f.values()
 		}
 		for r, err := range split {
-			var list []T
+			o := located{line: r.line}
 			if err == nil {
-				if r.raw = bytes.TrimSpace(r.raw); len(r.raw) == 0 {
+				raw := bytes.TrimSpace(r.raw)
+				if len(raw) == 0 {
 					continue
 				}
-				list, err = parseRecord(f, r, parse)
+				if o.object, err = parseObject(raw); err != nil {
+					err = f.bad(r.line+linesBefore(raw, err), err)
+				}
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// linesBefore returns how many lines of a value end before the mistake in its syntax, if err is one.
+func linesBefore(raw []byte, err error) int {
+	syntax := new(json.SyntaxError)
+	if !errors.As(err, &syntax) {
+		return 0
+	}
+	return bytes.Count(raw[:min(int(syntax.Offset), len(raw))], []byte{'\n'})
+}
+
+// records yields what parse makes of every object of a file.
+func records[T any](f *File, parse func(object) ([]T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		for o, err := range f.objects() {
+			var list []T
+			if err == nil {
+				if list, err = parse(o.object); err != nil {
+					err = f.bad(o.line, err)
+				}
 			}
 			if err != nil {
 				if !yield(zero, err) {
@@ -219,7 +254,7 @@ func records[T any](f *File, parse func(object) ([]T, error)) iter.Seq2[T, error
 	}
 }
 
-// record1 is records for objects that each make one.
+// record1 yields what parse makes of every object, where that is one record.
 func record1[T any](f *File, parse func(object) (T, error)) iter.Seq2[T, error] {
 	return records(f, func(o object) ([]T, error) {
 		v, err := parse(o)
@@ -230,21 +265,6 @@ func record1[T any](f *File, parse func(object) (T, error)) iter.Seq2[T, error] 
 func startsArray(in *bufio.Reader) bool {
 	raw, _ := in.Peek(512)
 	return bytes.HasPrefix(bytes.TrimSpace(raw), []byte{'['})
-}
-
-func parseRecord[T any](f *File, r record, parse func(object) ([]T, error)) ([]T, error) {
-	o, err := parseObject(r.raw)
-	if err == nil {
-		var list []T
-		if list, err = parse(o); err == nil {
-			return list, nil
-		}
-	}
-	line := r.line
-	if syntax := new(json.SyntaxError); errors.As(err, &syntax) {
-		line += bytes.Count(r.raw[:min(int(syntax.Offset), len(r.raw))], []byte{'\n'})
-	}
-	return nil, f.bad(line, err)
 }
 
 // object is a JSON object with access by field.

@@ -13,7 +13,7 @@ import (
 
 // TextOptions says how text is made into documents.
 type TextOptions struct {
-	Split string // of a .txt file: "file" or "" makes it one document, "paragraph" splits at blank lines, "line" at lines
+	Split string // of a plain text: "file" or "" makes it one document, "paragraph" splits at blank lines, "line" at lines
 	Field string // of a line of .jsonl; "" is "text"
 }
 
@@ -49,18 +49,14 @@ func readTextObjects(o Options, f *File) iter.Seq2[Document, error] {
 }
 
 func readText(o Options, f *File) iter.Seq2[Document, error] {
-	switch o.Text.Split {
-	case "", "file":
-		return wholeText(f)
-	case "paragraph", "line":
+	if o.Text.Split == "paragraph" || o.Text.Split == "line" {
 		return splitText(f, o.Text.Split == "line")
 	}
-	return func(yield func(Document, error) bool) {
-		yield(Document{}, fmt.Errorf("split_text: found %q, expected file, paragraph or line", o.Text.Split))
-	}
+	return wholeText(f)
 }
 
-// wholeText yields a file as one document, in pieces if it is long. A line that is no UTF-8 is bad and left out.
+// wholeText yields a file that is not empty as one document, in pieces if it is long. A line that is no UTF-8 is bad and
+// left out.
 func wholeText(f *File) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		in, err := f.Reader()
@@ -69,7 +65,7 @@ func wholeText(f *File) iter.Seq2[Document, error] {
 			return
 		}
 		var held []byte
-		line := 1 // that held begins in
+		line, first := 1, true // line is the one that held begins in
 		for {
 			n := len(held)
 			held = slices.Grow(held, piece)[:n+piece]
@@ -92,7 +88,11 @@ func wholeText(f *File) iter.Seq2[Document, error] {
 				return
 			}
 			text, more := validLines(f, held[:cut], line, yield)
-			if !more || !yield(Document{text, last}, nil) || last {
+			if !more || last && text == "" && first {
+				return
+			}
+			first = false
+			if !yield(Document{text, last}, nil) || last {
 				return
 			}
 			line += bytes.Count(held[:cut], []byte{'\n'})
