@@ -20,7 +20,7 @@ type argillaFields struct {
 }
 
 // readArgilla reads a record of the server, or of the SDK, nested or flat.
-func readArgilla(o Options, record object) (out []Ranking, err error) {
+func readArgilla(note noting, record object) (out []Ranking, err error) {
 	flat := !record.has("fields")
 	texts := record
 	if !flat {
@@ -37,17 +37,17 @@ func readArgilla(o Options, record object) (out []Ranking, err error) {
 	}
 	switch {
 	case flat:
-		out, err = f.flat(o, record)
+		out, err = f.flat(note, record)
 	case record.kind("responses") == "object":
 		out, err = f.nested(record)
 	default:
-		out, err = f.server(o, record)
+		out, err = f.server(note, record)
 	}
 	if err == nil && len(out) == 0 {
 		out, err = f.suggested(record)
 	}
 	if err == nil && len(out) == 0 {
-		o.Report.note("records without a submitted ranking, left out", 1)
+		note("records without a submitted ranking, left out")
 	}
 	return out, err
 }
@@ -132,7 +132,7 @@ func (f *argillaFields) one() Ranking {
 }
 
 // server reads [{"user_id", "status", "values": {"ranking": {"value": [{"value", "rank"}]}}}].
-func (f *argillaFields) server(o Options, record object) (out []Ranking, err error) {
+func (f *argillaFields) server(note noting, record object) (out []Ranking, err error) {
 	list, err := optional[[]object](record, "responses")
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (f *argillaFields) server(o Options, record object) (out []Ranking, err err
 			return nil, fmt.Errorf("response %d: %w", i, err)
 		}
 		if !ok {
-			o.Report.note("responses that were not submitted, left out", 1)
+			note("responses that were not submitted, left out")
 			continue
 		}
 		out = append(out, r)
@@ -321,7 +321,7 @@ func (f *argillaFields) nested(record object) (out []Ranking, err error) {
 }
 
 // flat reads the SDK's columns ranking.responses, .users and .status.
-func (f *argillaFields) flat(o Options, record object) (out []Ranking, err error) {
+func (f *argillaFields) flat(note noting, record object) (out []Ranking, err error) {
 	if record.kind("ranking.responses") != "list" {
 		return nil, nil
 	}
@@ -342,7 +342,7 @@ func (f *argillaFields) flat(o Options, record object) (out []Ranking, err error
 	}
 	for i, names := range list {
 		if status != nil && status[i] != "submitted" {
-			o.Report.note("responses that were not submitted, left out", 1)
+			note("responses that were not submitted, left out")
 			continue
 		}
 		r := f.one()

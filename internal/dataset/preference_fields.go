@@ -13,6 +13,7 @@ import (
 type fields struct {
 	names  []string
 	values []any
+	own    *Ranking // the row of the own format, instead
 }
 
 func (f *fields) add(name string, value any) *fields {
@@ -72,6 +73,10 @@ func (f *fields) some(name string, value any) {
 // MarshalJSON writes the object on one line, without escapes for HTML.
 func (f fields) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
+	if f.own != nil {
+		err := encode(&b, f.own)
+		return b.Bytes(), err
+	}
 	b.WriteByte('{')
 	for i, name := range f.names {
 		if i > 0 {

@@ -24,7 +24,7 @@ type studioTask struct {
 	data    object
 }
 
-func readStudio(o Options, task object) (out []Ranking, err error) {
+func readStudio(note noting, task object) (out []Ranking, err error) {
 	t, err := readStudioTask(task)
 	if err != nil {
 		return nil, err
@@ -34,12 +34,12 @@ func readStudio(o Options, task object) (out []Ranking, err error) {
 		return nil, err
 	}
 	if len(annotations) == 0 {
-		o.Report.note("tasks without an annotation, left out", 1)
+		note("tasks without an annotation, left out")
 	}
 	for i, a := range annotations {
 		cancelled, err := optional[bool](a, "was_cancelled")
 		if err == nil && cancelled {
-			o.Report.note("annotations that were cancelled, left out", 1)
+			note("annotations that were cancelled, left out")
 			continue
 		}
 		var r Ranking

@@ -81,11 +81,11 @@ func writeStudioPairs(id int, rankings []Ranking) (rows []*fields) {
 
 func studioTaskRow(id int, data *fields, rankings []Ranking, results func(Ranking) []*fields) *fields {
 	var annotations []*fields
-	for i, r := range rankings {
+	for _, r := range rankings {
 		a := new(fields)
 		var rest object
-		if json.Unmarshal(r.Meta["annotation"], &rest) != nil || !rest.has("id") {
-			a.add("id", 1000*id+i+1)
+		if raw, ok := r.Meta["annotation"]; ok {
+			json.Unmarshal(raw, &rest)
 		}
 		for _, name := range slices.Sorted(maps.Keys(rest)) {
 			a.add(name, rest[name])

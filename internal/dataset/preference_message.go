@@ -68,42 +68,16 @@ func parseTranscript(text string) (out []Message, ok bool) {
 
 // conversationField decodes a field that is a conversation.
 func conversationField(o object, name string) ([]Message, error) {
-	list, err := field[[]object](o, name)
-	if err != nil {
-		return nil, err
-	}
-	out, err := turnsOf(list, "role", "content")
-	if err != nil {
-		return nil, fmt.Errorf("field %q: %w", name, err)
-	}
-	return out, nil
+	return turnsField(o, name, "role", "content")
 }
 
-// turnsOf reads a conversation whose turns have fields of these names.
-func turnsOf(list []object, role, content string) ([]Message, error) {
-	if len(list) == 0 {
-		return nil, fmt.Errorf("found no message, expected one or more")
+// turnsField decodes a field that is a conversation whose turns have fields of these names.
+func turnsField(o object, name, role, content string) ([]Message, error) {
+	out, err := messages(o, name, role, content)
+	if err == nil && len(out) == 0 {
+		err = fmt.Errorf("field %q: found no message, expected one or more", name)
 	}
-	out := make([]Message, len(list))
-	for i, each := range list {
-		var err error
-		if out[i].Role, err = field[string](each, role); err != nil {
-			return nil, fmt.Errorf("message %d: %w", i, err)
-		}
-		switch out[i].Role {
-		case "system", "user", "assistant":
-		case "prompter", "human": // Open-Assistant's and sharegpt's names
-			out[i].Role = "user"
-		case "gpt":
-			out[i].Role = "assistant"
-		default:
-			return nil, fmt.Errorf("message %d: field %q: found %q, expected system, user or assistant", i, role, out[i].Role)
-		}
-		if out[i].Content, err = field[string](each, content); err != nil {
-			return nil, fmt.Errorf("message %d: %w", i, err)
-		}
-	}
-	return out, nil
+	return out, err
 }
 
 // conversation returns what the completions answer as messages: the ranking's own, those of a prompt that is a

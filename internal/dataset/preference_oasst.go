@@ -18,10 +18,12 @@ type oasstNode struct {
 	tree map[string]bool // ids seen
 }
 
-func readTree(o Options, tree object) (out []Ranking, err error) {
-	root, err := field[object](tree, "prompt")
-	if err != nil {
-		return nil, err
+func readTree(note noting, tree object) (out []Ranking, err error) {
+	root := tree // a message with its replies
+	if tree.has("prompt") {
+		if root, err = field[object](tree, "prompt"); err != nil {
+			return nil, err
+		}
 	}
 	more, err := optional[object](tree, "rlhf")
 	if err != nil {
@@ -35,7 +37,7 @@ func readTree(o Options, tree object) (out []Ranking, err error) {
 		}
 		n.path = []Message{{"system", system}}
 	}
-	if err := n.walk(o, &out); err != nil {
+	if err := n.walk(&out); err != nil {
 		return nil, err
 	}
 	for i := range out {
@@ -45,20 +47,17 @@ func readTree(o Options, tree object) (out []Ranking, err error) {
 		out[i].carry(more, "labeler", "system_message")
 	}
 	if len(out) == 0 {
-		o.Report.note("trees without ranked replies, left out", 1)
+		note("trees without ranked replies, left out")
 	}
 	return out, nil
 }
 
-// maxDepth bounds how deep a tree of messages may be.
-const maxDepth = 1000
-
 // walk adds the rankings of the replies to a message, and of those below it, and marks its place in errors.
-func (n oasstNode) walk(o Options, out *[]Ranking) error {
+func (n oasstNode) walk(out *[]Ranking) error {
 	if len(n.path) > maxDepth {
 		return fmt.Errorf("found a tree deeper than %d messages", maxDepth)
 	}
-	turn, err := turnsOf([]object{n.object}, "role", "text")
+	turn, err := oasstTurn(n.object)
 	if err != nil {
 		return err
 	}
@@ -70,7 +69,7 @@ func (n oasstNode) walk(o Options, out *[]Ranking) error {
 		return fmt.Errorf("field \"message_id\": found %q twice in a tree", id)
 	}
 	n.tree[id] = true
-	n.path = append(slices.Clip(n.path), turn[0])
+	n.path = append(slices.Clip(n.path), turn)
 	replies, err := optional[[]object](n.object, "replies")
 	if err != nil {
 		return fmt.Errorf("message %s: %w", id, err)
@@ -81,11 +80,24 @@ func (n oasstNode) walk(o Options, out *[]Ranking) error {
 	}
 	*out = append(*out, list...)
 	for _, reply := range replies {
-		if err := (oasstNode{reply, n.path, n.tree}).walk(o, out); err != nil {
+		if err := (oasstNode{reply, n.path, n.tree}).walk(out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func oasstTurn(o object) (m Message, err error) {
+	name, err := field[string](o, "role")
+	if err != nil {
+		return m, err
+	}
+	known := false
+	if m.Role, known = roleOf(name); !known || m.Role == "system" {
+		return m, fmt.Errorf("field \"role\": found %q, expected prompter or assistant", name)
+	}
+	m.Content, err = field[string](o, "text")
+	return m, err
 }
 
 // rankings returns those of the replies to a message.
@@ -336,9 +348,9 @@ func (r Ranking) oasstMessage(m Message, id string, replies []*fields, last bool
 	return node
 }
 
-// without returns the flags but one, nil if none is left.
-func without(flags []string, flag string) []string {
-	out := slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return f == flag })
+// without returns the list but for one, nil if none is left.
+func without[T comparable](flags []T, flag T) []T {
+	out := slices.DeleteFunc(slices.Clone(flags), func(f T) bool { return f == flag })
 	if len(out) == 0 {
 		return nil
 	}
@@ -348,12 +360,8 @@ func without(flags []string, flag string) []string {
 // readRankedGroup reads {"context": [{"role", "text"}], "replies": [{"text", "rank", "message_id"}]}, a ranked group taken
 // out of a tree.
 func readRankedGroup(o object) (r Ranking, err error) {
-	context, err := field[[]object](o, "context")
-	if err != nil {
+	if r.Messages, err = turnsField(o, "context", "role", "text"); err != nil {
 		return r, err
-	}
-	if r.Messages, err = turnsOf(context, "role", "text"); err != nil {
-		return r, fmt.Errorf("field \"context\": %w", err)
 	}
 	r.Prompt = Transcript(r.Messages)
 	replies, err := field[[]object](o, "replies")

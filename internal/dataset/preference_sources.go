@@ -1,11 +1,9 @@
 package dataset
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"slices"
 	"strings"
@@ -13,49 +11,20 @@ import (
 
 // Data sets that are read in the form in which they are published, and not written.
 
-// readTruthfulQA yields a ranking for every question of TruthfulQA.csv.
-func readTruthfulQA(_ Options, f *File) iter.Seq2[Ranking, error] {
+// readTruths yields a ranking for every question of TruthfulQA.csv.
+func readTruths(_ Options, f *File) iter.Seq2[Ranking, error] {
 	return func(yield func(Ranking, error) bool) {
-		in, err := f.Reader()
+		t, err := openTable(f, truthColumns...)
 		if err != nil {
 			yield(Ranking{}, err)
 			return
 		}
-		rows := csv.NewReader(in)
-		head, err := rows.Read()
-		if err != nil {
-			yield(Ranking{}, f.fatal(1, err))
-			return
-		}
-		for _, name := range truthfulColumns {
-			if !slices.Contains(head, name) {
-				yield(Ranking{}, f.fatal(1, fmt.Errorf("found the columns %q, expected one named %q", head, name)))
-				return
-			}
-		}
-		for {
-			row, err := rows.Read()
-			if err == io.EOF {
-				return
-			}
-			if err != nil {
-				line := 0
-				if at := new(csv.ParseError); errors.As(err, &at) {
-					line, err = at.StartLine, at.Err
+		for row, err := range t.rows() {
+			var r Ranking
+			if err == nil {
+				if r, err = rankTruths(row); err != nil {
+					err = f.bad(row.line, err)
 				}
-				// Behind a stray quote nothing tells where the next row begins; a row of a wrong length ends where it ends.
-				if bad := f.bad(line, err); !errors.Is(err, csv.ErrFieldCount) || !yield(Ranking{}, bad) {
-					if !errors.Is(err, csv.ErrFieldCount) {
-						yield(Ranking{}, f.fatal(line, err))
-					}
-					return
-				}
-				continue
-			}
-			line, _ := rows.FieldPos(0)
-			r, err := truthful(head, row)
-			if err != nil {
-				err = f.bad(line, err)
 			}
 			if !yield(r, err) {
 				return
@@ -64,47 +33,43 @@ func readTruthfulQA(_ Options, f *File) iter.Seq2[Ranking, error] {
 	}
 }
 
-// truthfulColumns are those that make a ranking.
-var truthfulColumns = []string{"Question", "Best Answer", "Correct Answers", "Incorrect Answers"}
+// truthColumns are those that make a ranking.
+var truthColumns = []string{"Question", "Best Answer", "Correct Answers", "Incorrect Answers"}
 
-// truthful ranks the best answer over the other correct ones, and these over the incorrect.
-func truthful(head, row []string) (r Ranking, err error) {
-	at := func(name string) string { return strings.TrimSpace(row[slices.Index(head, name)]) }
-	r.Prompt, r.Labeler = at("Question"), Imported
-	if r.Prompt == "" {
-		return r, errors.New(`column "Question": found nothing, expected a question`)
+// rankTruths ranks the best answer over the other correct ones, and these over the incorrect.
+func rankTruths(row row) (r Ranking, err error) {
+	var texts [4]string
+	for i, name := range truthColumns {
+		if texts[i], err = row.get(name); err != nil {
+			return r, err
+		}
 	}
-	best := at("Best Answer")
-	add := func(answer string, rank int) {
-		answer = strings.TrimSpace(answer)
-		for _, c := range r.Completions {
-			if c.Text == answer {
-				return // the best answer stands among the correct ones too
+	r.Prompt, r.Labeler = texts[0], Imported
+	for rank, list := range texts[1:] {
+		answers := []string{list}
+		if rank > 0 {
+			answers = strings.Split(list, ";")
+		}
+		for _, answer := range answers {
+			answer = strings.TrimSpace(answer)
+			again := slices.ContainsFunc(r.Completions, func(c Completion) bool { return c.Text == answer })
+			if answer != "" && !again { // the best answer stands among the correct ones too
+				r.Completions, r.Ranks = append(r.Completions, Completion{Text: answer}), append(r.Ranks, rank+1)
 			}
 		}
-		if answer != "" {
-			r.Completions, r.Ranks = append(r.Completions, Completion{Text: answer}), append(r.Ranks, rank)
-		}
-	}
-	add(best, 1)
-	for _, answer := range strings.Split(at("Correct Answers"), ";") {
-		add(answer, 2)
-	}
-	for _, answer := range strings.Split(at("Incorrect Answers"), ";") {
-		add(answer, 3)
 	}
 	r.Ranks = dense(r.Ranks)
-	for i, name := range head {
-		if slices.Contains(truthfulColumns, name) || row[i] == "" {
+	for i, name := range row.names {
+		if slices.Contains(truthColumns, name) || row.values[i] == "" {
 			continue
 		}
-		raw, err := json.Marshal(row[i])
+		raw, err := json.Marshal(row.values[i])
 		if err != nil {
 			return r, err
 		}
 		r.setMeta(strings.ToLower(name), raw)
 	}
-	return r, nil
+	return r, r.check()
 }
 
 // Prometheus's prompts to its judge hold the instruction and the response between these lines.

@@ -49,6 +49,14 @@ const (
 	NotRankable = "not_rankable" // Open-Assistant's: every answer is flawed
 )
 
+// readOwnOrPair reads a record of the own format, or of TRL's among them.
+func readOwnOrPair(o object) (Ranking, error) {
+	if o.has("chosen") && !o.has("completions") {
+		return readTRL(o)
+	}
+	return readOwn(o)
+}
+
 // readOwn reads a record of the project's own format.
 func readOwn(o object) (r Ranking, err error) {
 	if _, ok := o["messages"]; ok {
@@ -149,3 +157,35 @@ func WriteRanking(w io.Writer, r Ranking) error {
 	e.SetEscapeHTML(false)
 	return e.Encode(r)
 }
+
+// readRest reads the fields of a completion of the own format beside its text and model.
+func (c *Completion) readRest(o object) (err error) {
+	if c.Tokens, err = optional[[]int32](o, "tokens"); err != nil {
+		return err
+	}
+	if c.Sampling, err = optional[json.RawMessage](o, "sampling"); err != nil {
+		return err
+	}
+	if kind := o.kind("messages"); kind != "missing" && kind != "null" {
+		if c.Messages, err = conversationField(o, "messages"); err != nil {
+			return err
+		}
+	}
+	if c.ID, err = optional[string](o, "id"); err != nil {
+		return err
+	}
+	if c.Score, err = optional[*float64](o, "score"); err != nil {
+		return err
+	}
+	if c.Label, err = optional[*bool](o, "label"); err != nil {
+		return err
+	}
+	if c.Ratings, err = optional[map[string]float64](o, "ratings"); err != nil {
+		return err
+	}
+	c.Note, err = optional[string](o, "note")
+	return err
+}
+
+// judged reports whether a completion says how good it is without any other.
+func (c Completion) judged() bool { return c.Label != nil || c.Score != nil || len(c.Ratings) > 0 }
