@@ -136,7 +136,9 @@ func pairPreferences() []preference {
 		},
 		{
 			name: "trl", about: `TRL's preference: {"prompt", "chosen", "rejected"}, texts or messages, or the prompt in both sides`,
-			is:   func(s Sample) bool { return (s.Object.has("chosen") || s.Object.has("rejected")) && !s.Object.has("instruction") },
+			is: func(s Sample) bool {
+				return (s.Object.has("chosen") || s.Object.has("rejected")) && !s.Object.has("instruction")
+			},
 			read: one(readTRL), grouped: true, rows: sure(writeTRL), keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
 		},
 		{
