@@ -143,7 +143,7 @@ func (r *Report) format(name string) {
 func (r *Report) Lines() (out []string) {
 	for _, what := range slices.Sorted(maps.Keys(r.Notes)) {
 		n := r.Notes[what]
-		out = append(out, fmt.Sprintf("%d %s, the first at %s", n.Count, what, n.First))
+		out = append(out, fmt.Sprintf("%s: %d, the first at %s", what, n.Count, n.First))
 	}
 	if r.Skipped > 0 {
 		out = append(out, fmt.Sprintf("skipped %d that could not be read:", r.Skipped))
@@ -159,7 +159,7 @@ func (r *Report) Lines() (out []string) {
 		if n > maxReasons {
 			list += fmt.Sprintf(" and %d more", n-maxReasons)
 		}
-		out = append(out, fmt.Sprintf("ignored %d files of no known kind: %s", n, list))
+		out = append(out, "ignored beside the data: "+list)
 	}
 	return out
 }

@@ -24,11 +24,12 @@ type File struct {
 	listed bool // found in a directory
 	stdin  io.Reader
 	in     *bufio.Reader
+	packed bool // compressed
 	close  []func()
 }
 
-// window is how far a file can be looked into before it is read.
-const window = 256 << 10
+// Window is how far a file can be looked into before it is read.
+const Window = 256 << 10
 
 // Ext returns the extension of the file's name below that of its compression, in lower case.
 func (f *File) Ext() string {
@@ -48,10 +49,11 @@ func (f *File) Reader() (*bufio.Reader, error) {
 	}
 	packed := bufio.NewReaderSize(raw, 64<<10)
 	in, err := f.unpack(packed)
+	f.packed = in != io.Reader(packed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	f.in = bufio.NewReaderSize(in, window)
+	f.in = bufio.NewReaderSize(in, Window)
 	switch mark, _ := f.in.Peek(3); {
 	case bytes.HasPrefix(mark, []byte("\xef\xbb\xbf")):
 		_, err = f.in.Discard(3)

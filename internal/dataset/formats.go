@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -101,7 +102,7 @@ func (f *File) sample() (Sample, error) {
 	if err != nil {
 		return s, err
 	}
-	if s.Raw, err = in.Peek(window); err != nil && err != io.EOF {
+	if s.Raw, err = in.Peek(Window); err != nil && err != io.EOF {
 		return s, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	s.Object = firstObject(s.Raw)
@@ -222,6 +223,37 @@ func (o Options) formatOf(f *File, kind Kind) (Format, error) {
 		return detect(f, kind)
 	}
 	return Named(o.Format, kind)
+}
+
+// FormatOf returns the format that the options name, or that of the first file that paths name. It reads nothing of the
+// standard input if that is a *bufio.Reader of Window bytes.
+func FormatOf(o Options, paths ...string) (Format, error) {
+	if !o.auto() {
+		return Named(o.Format, "")
+	}
+	o.Report = nil
+	files, err := o.files("", paths)
+	if err != nil {
+		return Format{}, err
+	}
+	var first error
+	for _, f := range files {
+		format, err := detect(f, "")
+		packed := f.packed
+		f.Close()
+		switch {
+		case f.Path == "-" && packed:
+			return Format{}, errors.New("-: found compressed data on the standard input, expected the name of its format with it")
+		case err == nil:
+			return format, nil
+		case first == nil:
+			first = err
+		}
+		if !f.listed || !isProse(f) {
+			break
+		}
+	}
+	return Format{}, first
 }
 
 // isProse reports whether a file may be a text that only stands beside data, like a README.
