@@ -114,7 +114,7 @@ func (r *Report) note(what string, count int, f *File, line int) {
 	}
 	n, ok := r.Notes[what]
 	if !ok {
-		n.First = fmt.Sprintf("%s:%d", f.Path, line)
+		n.First = place(f.Path, line)
 	}
 	n.Count += count
 	if r.Notes == nil {
@@ -167,7 +167,7 @@ func (r *Report) Lines() (out []string) {
 // Bad is the error of a record that cannot be read although those after it can.
 type Bad struct {
 	File string
-	Line int // the record's first line, or that of the mistake where it is known; 0 if the format has no lines
+	Line int // the record's first line, or that of the mistake where it is known; of a Parquet file the row; 0 if the format has neither
 	Err  error
 }
 
@@ -175,7 +175,15 @@ func (b *Bad) Error() string {
 	if b.Line == 0 {
 		return fmt.Sprintf("%s: %v", b.File, b.Err)
 	}
-	return fmt.Sprintf("%s:%d: %v", b.File, b.Line, b.Err)
+	return fmt.Sprintf("%s: %v", place(b.File, b.Line), b.Err)
+}
+
+// place names a line of a file, or a row of one that has no lines.
+func place(path string, line int) string {
+	if (&File{Path: path}).Ext() == parquetExtension {
+		return fmt.Sprintf("%s: row %d", path, line)
+	}
+	return fmt.Sprintf("%s:%d", path, line)
 }
 
 func (b *Bad) Unwrap() error { return b.Err }

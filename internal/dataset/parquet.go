@@ -14,6 +14,22 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
+const parquetExtension = ".parquet"
+
+// parquetSample looks into the first row.
+func (f *File) parquetSample() (Sample, error) {
+	s := Sample{Path: f.Path, Ext: f.Ext()}
+	for each, err := range f.parquetRows() {
+		if bad := new(Bad); err != nil && !errors.As(err, &bad) {
+			return s, err
+		}
+		if s.Object = each.object; s.Object != nil {
+			break
+		}
+	}
+	return s, nil
+}
+
 // rowsAtOnce is how many rows of a Parquet file are decoded at a time.
 const rowsAtOnce = 16
 

@@ -13,15 +13,16 @@ type preference struct {
 	name, about string
 	extensions  []string // jsonExtensions if nil
 	is          func(Sample) bool
-	read        func(noting, object) ([]Ranking, error)        // of one record
-	stream      func(Options, *File) iter.Seq2[Ranking, error] // of a file that is not a list of records
-	grouped     bool                                           // the rows of a ranking that was written as pairs are put together again
-	rows        func(Ranking) ([]*fields, error)               // the rows of one ranking, a line each
-	tasks       func(id int, rankings []Ranking) []*fields     // the elements of one task, whose rankings follow one another
-	ofRanking   []string                                       // the fields of Meta that tell rankings of a task apart
-	array       bool                                           // the rows are the elements of an array, not lines
-	document    func(io.Writer) *comparatorWriter              // of a file that is one document
-	keeps       []Trait                                        // of a ranking; nil keeps everything
+	gather      func(*File, iter.Seq2[located, error]) iter.Seq2[located, error] // makes records of what a file lists; nil if those are records
+	read        func(noting, object) ([]Ranking, error)                          // of one record
+	stream      func(Options, *File) iter.Seq2[Ranking, error]                   // of a file that is not a list of records
+	grouped     bool                                                             // the rows of a ranking that was written as pairs are put together again
+	rows        func(Ranking) ([]*fields, error)                                 // the rows of one ranking, a line each
+	tasks       func(id int, rankings []Ranking) []*fields                       // the elements of one task, whose rankings follow one another
+	ofRanking   []string                                                         // the fields of Meta that tell rankings of a task apart
+	array       bool                                                             // the rows are the elements of an array, not lines
+	document    func(io.Writer) *comparatorWriter                                // of a file that is one document
+	keeps       []Trait                                                          // of a ranking; nil keeps everything
 }
 
 // preferences are the formats, of those that could be meant the one that asks for more first.
@@ -82,9 +83,9 @@ func toolPreferences() []preference {
 		{
 			name: "oasst", about: `Open-Assistant's trees: {"message_tree_id", "prompt": {"text", "role", "replies": [{"rank"}]}}; a ranking wherever replies are ranked`,
 			is: func(s Sample) bool {
-				return s.Object.has("message_tree_id", "prompt") || s.Object.has("message_id", "replies") || strings.HasSuffix(string(s.Object["prompt"]), "}") && s.Object.has("prompt")
+				return s.Object.has("message_tree_id", "prompt") || s.Object.has("message_id", "text", "role") || strings.HasSuffix(string(s.Object["prompt"]), "}") && s.Object.has("prompt")
 			},
-			read: readTree, rows: writeTrees, keeps: slices.Concat(carriedTraits, []Trait{traitTies, traitLists, traitModels, traitRatings, traitIDs, traitSystem, traitConversations}),
+			gather: gatherTrees, read: readTree, rows: writeTrees, keeps: slices.Concat(carriedTraits, []Trait{traitTies, traitLists, traitModels, traitRatings, traitIDs, traitSystem, traitConversations}),
 		},
 		{
 			name: "oasst-groups", about: `groups taken out of trees: {"context": [{"role", "text"}], "replies": [{"text", "rank", "message_id"}]}, rank 0 the best`,
@@ -221,7 +222,11 @@ type noting func(what string)
 
 func (p preference) records(o Options, f *File) iter.Seq2[Ranking, error] {
 	return func(yield func(Ranking, error) bool) {
-		for each, err := range f.objects() {
+		objects := f.objects()
+		if p.gather != nil {
+			objects = p.gather(f, objects)
+		}
+		for each, err := range objects {
 			var list []Ranking
 			if err == nil {
 				list, err = p.read(func(what string) { o.Report.note(what, 1, f, each.line) }, each.object)

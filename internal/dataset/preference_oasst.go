@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -155,24 +157,131 @@ func oasstReply(reply object, path []Message, i int) (c Completion, id string, e
 	if c.Model, err = optional[string](reply, "model_name"); err != nil {
 		return c, "", err
 	}
-	labels, err := optional[map[string]object](reply, "labels")
-	if err != nil {
-		return c, "", err
-	}
-	for _, name := range slices.Sorted(maps.Keys(labels)) {
-		if labels[name].kind("value") != "number" {
-			continue
-		}
-		value, err := field[float64](labels[name], "value")
-		if err != nil {
-			return c, "", fmt.Errorf("field \"labels\": %w", err)
-		}
-		if c.Ratings == nil {
-			c.Ratings = map[string]float64{}
-		}
-		c.Ratings[name] = value
+	if c.Ratings, err = oasstLabels(reply); err != nil {
+		return c, "", fmt.Errorf("field \"labels\": %w", err)
 	}
 	return c, id, nil
+}
+
+// oasstLabels reads {"name": {"value", "count"}}, or the lists of names and values that the flat data set has.
+func oasstLabels(reply object) (out map[string]float64, err error) {
+	labels, err := optional[object](reply, "labels")
+	if err != nil {
+		return nil, err
+	}
+	out = map[string]float64{}
+	if labels.kind("name") == "list" {
+		names, err := field[[]string](labels, "name")
+		if err != nil {
+			return nil, err
+		}
+		values, err := field[[]*float64](labels, "value")
+		if err != nil {
+			return nil, err
+		}
+		if len(names) != len(values) {
+			return nil, fmt.Errorf("found %d names and %d values, expected as many", len(names), len(values))
+		}
+		for i, name := range names {
+			if values[i] != nil {
+				out[name] = *values[i]
+			}
+		}
+	} else {
+		for name := range labels {
+			label, err := optional[object](labels, name)
+			if err != nil {
+				return nil, err
+			}
+			value, err := optional[*float64](label, "value")
+			if err != nil {
+				return nil, err
+			}
+			if value != nil {
+				out[name] = *value
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}
+
+// leaf is a message of a flat data set, with those that answer it.
+type leaf struct {
+	object
+	depth   int
+	replies []*leaf
+}
+
+// gatherTrees makes trees of a data set whose records are messages that name their parents, a tree's after one another
+// and a parent before its replies, as OpenAssistant/oasst1 is published. Trees that are nested pass.
+func gatherTrees(f *File, objects iter.Seq2[located, error]) iter.Seq2[located, error] {
+	return func(yield func(located, error) bool) {
+		var root *leaf
+		line := 0
+		byID := map[string]*leaf{}
+		flush := func() bool {
+			tree := root
+			root = nil
+			clear(byID)
+			return tree == nil || yield(located{tree.nested(), line}, nil)
+		}
+		for each, err := range objects {
+			flat := err == nil && !each.has("prompt") && (each.kind("replies") != "list" || isEmpty(each.object["replies"]))
+			if !flat {
+				if err == nil && !flush() || !yield(each, err) {
+					return
+				}
+				continue
+			}
+			id, err := field[string](each.object, "message_id")
+			parent := ""
+			if err == nil {
+				parent, err = optional[string](each.object, "parent_id")
+			}
+			n := &leaf{object: each.object}
+			switch {
+			case err != nil:
+			case parent == "":
+				if !flush() {
+					return
+				}
+				root, line = n, each.line
+			case byID[parent] == nil:
+				err = fmt.Errorf("field \"parent_id\": found %q, expected a message that came before it in its tree", parent)
+			case byID[parent].depth == maxDepth:
+				err = fmt.Errorf("found a tree deeper than %d messages", maxDepth)
+			default:
+				above := byID[parent]
+				n.depth = above.depth + 1
+				above.replies = append(above.replies, n)
+			}
+			if err != nil {
+				if !yield(located{}, f.bad(each.line, err)) {
+					return
+				}
+				continue
+			}
+			byID[id] = n
+		}
+		flush()
+	}
+}
+
+// nested returns the message with its replies inside it.
+func (l *leaf) nested() object {
+	list := []object{}
+	for _, r := range l.replies {
+		list = append(list, r.nested())
+	}
+	raw, err := json.Marshal(list)
+	if err != nil {
+		panic(err) // JSON that was read can be written
+	}
+	l.object["replies"] = raw
+	return l.object
 }
 
 // events returns a ranking for every labeler's event of the message; nil if it has none. An event has no ties: where

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"iter"
 	"maps"
@@ -173,8 +172,11 @@ func Writable() (out []string) {
 
 // summing counts and hashes what passes through.
 type summing struct {
-	w    io.Writer
-	sum  hash.Hash
+	w   io.Writer
+	sum interface {
+		io.Writer
+		Sum([]byte) []byte
+	}
 	size int64
 }
 
