@@ -84,18 +84,30 @@ func (f *File) unpack(in *bufio.Reader) (io.Reader, error) {
 	ext := strings.ToLower(filepath.Ext(f.Path))
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(in)
+		z, err := gzip.NewReader(in)
+		return unpacked{z}, err
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), ext == ".zst" && len(magic) == 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:], []byte{0x2a, 0x4d, 0x18}):
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, err
 		}
 		f.close = append(f.close, z.Close)
-		return z, nil
+		return unpacked{z}, nil
 	case ext == ".gz" || ext == ".zst":
 		return nil, fmt.Errorf("found %q at its beginning, expected a %s file", magic, ext)
 	}
 	return in, nil
+}
+
+// unpacked reads what was compressed. Its end before its time is an error unlike that of a file which is shorter than wanted.
+type unpacked struct{ in io.Reader }
+
+func (u unpacked) Read(p []byte) (int, error) {
+	n, err := u.in.Read(p)
+	if err == io.ErrUnexpectedEOF {
+		err = errors.New("found the end of the file inside its compressed data")
+	}
+	return n, err
 }
 
 // Close ends the use of a file.
