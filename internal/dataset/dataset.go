@@ -123,6 +123,17 @@ func (r *Report) note(what string, count int, f *File, line int) {
 	r.Notes[what] = n
 }
 
+// tally counts what happened at no one line.
+func (r *Report) tally(what string, count int) {
+	if r == nil {
+		return
+	}
+	if r.Notes == nil {
+		r.Notes = map[string]Note{}
+	}
+	r.Notes[what] = Note{Count: r.Notes[what].Count + count}
+}
+
 func (r *Report) ignore(path string) {
 	if r != nil {
 		r.Ignored = append(r.Ignored, path)

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,7 +87,34 @@ func openParquet(file *os.File) (p *parquet.File, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkFooter(file, info.Size()); err != nil {
+		return nil, err
+	}
 	return parquet.OpenFile(file, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+}
+
+// checkFooter returns an error for a file whose end does not say where its description begins, for which the library
+// would ask whatever memory the damaged length says.
+func checkFooter(file *os.File, size int64) error {
+	const magic = "PAR1"
+	var head [4]byte
+	var end [8]byte
+	if size < int64(len(head)+len(end)) {
+		return fmt.Errorf("found %d bytes, expected %d or more", size, len(head)+len(end))
+	}
+	if _, err := file.ReadAt(head[:], 0); err != nil {
+		return err
+	}
+	if _, err := file.ReadAt(end[:], size-int64(len(end))); err != nil {
+		return err
+	}
+	if string(head[:]) != magic || string(end[4:]) != magic {
+		return fmt.Errorf("found %q and %q at its ends, expected %s", head, end[4:], magic)
+	}
+	if n := int64(binary.LittleEndian.Uint32(end[:])); n > size-int64(len(head)+len(end)) {
+		return fmt.Errorf("found a description of %d bytes in a file of %d", n, size)
+	}
+	return nil
 }
 
 // recovered turns a panic into an error.

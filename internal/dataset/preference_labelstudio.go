@@ -180,7 +180,7 @@ func (t *studioTask) annotation(a object) (r Ranking, err error) {
 		r.Ranks = pairwise
 	}
 	if r.Ranks == nil {
-		r.Ranks = ranksByRating(r.Completions)
+		r.Ranks = ranksByJudgement(r.Completions)
 	}
 	if r.Ranks == nil {
 		return r, fmt.Errorf("field \"result\": found no ranker, no pairwise choice and no ratings of all completions by one name")
@@ -306,22 +306,6 @@ func (r *Ranking) studioComment(value object) error {
 	lines, err := field[[]string](value, "text")
 	r.Comment = strings.Join(lines, "\n")
 	return err
-}
-
-// ranksByRating ranks completions by the first of their ratings that all of them have; nil if there is none.
-func ranksByRating(list []Completion) []int {
-	for _, name := range slices.Sorted(maps.Keys(list[0].Ratings)) {
-		var by []float64
-		for _, c := range list {
-			if rating, ok := c.Ratings[name]; ok {
-				by = append(by, rating)
-			}
-		}
-		if len(by) == len(list) {
-			return ranksOf(by)
-		}
-	}
-	return nil
 }
 
 // ranksOf ranks by score, the highest first; equal scores are a tie.

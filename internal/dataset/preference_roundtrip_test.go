@@ -67,7 +67,7 @@ func firstInts(k int) []int {
 
 // project leaves of a ranking what the traits say; ok is false if nothing of it can be held.
 func project(r Ranking, holds []Trait) (_ Ranking, ok bool) {
-	for _, t := range r.traits() {
+	for _, t := range r.Traits() {
 		if slices.Contains(holds, t) {
 			continue
 		}

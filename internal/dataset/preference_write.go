@@ -3,8 +3,6 @@ package dataset
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -50,27 +48,27 @@ const (
 var carriedTraits = []Trait{traitLabelers, traitGroups, traitTimes, traitActiveTimes, traitOrders, traitComments, traitFlags, traitConfidences, traitGuidelines, traitExtra,
 	traitChoices, traitMetadata}
 
-// traits returns what a ranking says, in the order above.
-func (r Ranking) traits() (out []Trait) {
+// Traits returns what a ranking says, in the order above.
+func (r Ranking) Traits() (out []Trait) {
 	some := func(say bool, t Trait) {
 		if say {
 			out = append(out, t)
 		}
 	}
-	any := func(f func(Completion) bool) bool { return slices.ContainsFunc(r.Completions, f) }
+	has := func(f func(Completion) bool) bool { return slices.ContainsFunc(r.Completions, f) }
 	some(r.tied() && !r.Choice, traitTies)
 	some(len(r.Completions) > 2, traitLists)
 	some(len(r.Completions) == 1, traitAlone)
 	some(r.Messages != nil, traitConversations)
-	some(any(func(c Completion) bool { return c.Messages != nil }), traitTurns)
+	some(has(func(c Completion) bool { return c.Messages != nil }), traitTurns)
 	some(r.System != "", traitSystem)
-	some(any(func(c Completion) bool { return c.Model != "" }), traitModels)
-	some(r.PromptTokens != nil || any(func(c Completion) bool { return c.Tokens != nil || c.Sampling != nil }), traitTokens)
-	some(any(func(c Completion) bool { return c.Score != nil }), traitScores)
-	some(any(func(c Completion) bool { return c.Label != nil }), traitLabels)
-	some(any(func(c Completion) bool { return c.Ratings != nil }), traitRatings)
-	some(any(func(c Completion) bool { return c.Note != "" }), traitNotes)
-	some(any(func(c Completion) bool { return c.ID != "" }), traitIDs)
+	some(has(func(c Completion) bool { return c.Model != "" }), traitModels)
+	some(r.PromptTokens != nil || has(func(c Completion) bool { return c.Tokens != nil || c.Sampling != nil }), traitTokens)
+	some(has(func(c Completion) bool { return c.Score != nil }), traitScores)
+	some(has(func(c Completion) bool { return c.Label != nil }), traitLabels)
+	some(has(func(c Completion) bool { return c.Ratings != nil }), traitRatings)
+	some(has(func(c Completion) bool { return c.Note != "" }), traitNotes)
+	some(has(func(c Completion) bool { return c.ID != "" }), traitIDs)
 	some(r.Labeler != Imported, traitLabelers)
 	some(r.GroupID != "", traitGroups)
 	some(!r.CreatedAt.IsZero(), traitTimes)
@@ -88,16 +86,13 @@ func (r Ranking) traits() (out []Trait) {
 
 // Written is what writing rankings came to.
 type Written struct {
-	Format   string         `json:"format"`
-	Rankings int            `json:"rankings"` // that were written
-	Rows     int            `json:"rows"`     // records of the format
-	Bytes    int64          `json:"bytes"`
-	SHA256   string         `json:"sha256"`
-	Lost     map[Trait]int  `json:"lost,omitempty"`     // rankings of which the format does not hold that
-	LeftOut  int            `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
-	Skipped  int            `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
-	Reasons  []string       `json:"reasons,omitempty"`  // of the first few of those
-	Notes    map[string]int `json:"notes,omitempty"`
+	Format   string        `json:"format"`
+	Rankings int           `json:"rankings"`           // that were written
+	Rows     int           `json:"rows"`               // records of the format
+	Lost     map[Trait]int `json:"lost,omitempty"`     // rankings of which the format does not hold that
+	LeftOut  int           `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
+	Skipped  int           `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
+	Reasons  []string      `json:"reasons,omitempty"`  // of the first few of those
 	skip     bool
 }
 
@@ -105,9 +100,6 @@ type Written struct {
 func (w Written) Lines() (out []string) {
 	for _, t := range slices.Sorted(maps.Keys(w.Lost)) {
 		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %d rankings", w.Format, t, w.Lost[t]))
-	}
-	for _, what := range slices.Sorted(maps.Keys(w.Notes)) {
-		out = append(out, fmt.Sprintf("%s: %d", what, w.Notes[what]))
 	}
 	if w.LeftOut > 0 {
 		out = append(out, fmt.Sprintf("left out %d rankings that make no row, all tied or of one completion", w.LeftOut))
@@ -170,32 +162,12 @@ func Writable() (out []string) {
 	return out
 }
 
-// summing counts and hashes what passes through.
-type summing struct {
-	w   io.Writer
-	sum interface {
-		io.Writer
-		Sum([]byte) []byte
-	}
-	size int64
-}
-
-func (s *summing) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	s.sum.Write(p[:n])
-	s.size += int64(n)
-	return n, err
-}
-
 func (p preference) write(w io.Writer, seq iter.Seq2[Ranking, error], out *Written) error {
-	through := &summing{w: w, sum: sha256.New()}
-	buffered := bufio.NewWriter(through)
-	err := p.writeTo(buffered, p.counted(seq, out), out)
-	if err == nil {
-		err = buffered.Flush()
+	buffered := bufio.NewWriter(w)
+	if err := p.writeTo(buffered, p.counted(seq, out), out); err != nil {
+		return err
 	}
-	out.Bytes, out.SHA256 = through.size, hex.EncodeToString(through.sum.Sum(nil))
-	return err
+	return buffered.Flush()
 }
 
 // counted counts the rankings and what is lost of them.
@@ -204,7 +176,7 @@ func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Se
 		for r, err := range seq {
 			if err == nil {
 				out.Rankings++
-				for _, t := range r.traits() {
+				for _, t := range r.Traits() {
 					if !p.holds(t) && !(t == traitAlone && p.name != "ai2") {
 						if out.Lost == nil {
 							out.Lost = map[Trait]int{}
