@@ -92,7 +92,7 @@ type Report struct {
 // Note counts something that happened while reading.
 type Note struct {
 	Count int
-	First string // where it happened first
+	First string // where it happened first; "" if at no one line
 }
 
 const maxReasons = 5
@@ -154,7 +154,11 @@ func (r *Report) format(name string) {
 func (r *Report) Lines() (out []string) {
 	for _, what := range slices.Sorted(maps.Keys(r.Notes)) {
 		n := r.Notes[what]
-		out = append(out, fmt.Sprintf("%s: %d, the first at %s", what, n.Count, n.First))
+		line := fmt.Sprintf("%s: %d", what, n.Count)
+		if n.First != "" {
+			line += ", the first at " + n.First
+		}
+		out = append(out, line)
 	}
 	if r.Skipped > 0 {
 		out = append(out, fmt.Sprintf("skipped %d that could not be read:", r.Skipped))
