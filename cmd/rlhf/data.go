@@ -173,42 +173,15 @@ func thousands(n int) string {
 }
 
 func (a *app) dataExportCommand() *cobra.Command {
-	var out string
-	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats", Args: cobra.MinimumNArgs(2)}
+	e := export{}
+	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats: " + writable(), Args: cobra.MinimumNArgs(2)}
 	r := a.readerFlags(cmd)
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
-	cmd.Flags().StringVar(&out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
+	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
+	exportFlags(cmd, &e)
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
-		format, err := dataset.Named(args[0], dataset.KindRankings)
-		if err != nil {
-			return err
-		}
-		if format.WriteRankings == nil {
-			return fmt.Errorf("format %s: it can only be read", format.Name)
-		}
-		files, err := a.create(out, nil)
-		if err != nil {
-			return err
-		}
-		defer files.discard()
-		n := 0
-		tallied := func(yield func(dataset.Ranking, error) bool) {
-			for v, err := range told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)) {
-				n++
-				if !yield(v, err) {
-					return
-				}
-			}
-		}
-		if err := format.WriteRankings(files.parts[0].w, tallied); err != nil {
-			return err
-		}
-		if err := files.commit(); err != nil {
-			return err
-		}
-		a.tell(r.Report, dataset.KindRankings)
-		a.say("wrote %s as %s to %s", counted(n, "ranking"), format.Name, out)
-		return nil
+		e.format, e.skipBad, e.read = args[0], r.SkipBad, r.Report
+		return a.export(e, told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)))
 	})
 	return required(cmd, "out")
 }

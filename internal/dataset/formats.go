@@ -30,8 +30,8 @@ type Format struct {
 	WriteRankings func(io.Writer, iter.Seq2[Ranking, error]) error
 }
 
-// The extensions of files that hold JSON.
-var jsonExtensions = []string{".jsonl", ".json"}
+// The extensions of files that hold JSON, or its objects as rows.
+var jsonExtensions = []string{".jsonl", ".json", ".parquet"}
 
 // Formats returns all formats, those of preferences first. Where two could be meant, the one that asks for more stands first.
 // What two tables say of one name is one format.
@@ -98,6 +98,9 @@ type Sample struct {
 // sample looks into a file without reading on.
 func (f *File) sample() (Sample, error) {
 	s := Sample{Path: f.Path, Ext: f.Ext()}
+	if s.Ext == parquetExtension {
+		return f.parquetSample()
+	}
 	in, err := f.Reader()
 	if err != nil {
 		return s, err
