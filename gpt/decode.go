@@ -29,7 +29,7 @@ type decoder struct {
 	lastX     []float32 // (active, C)
 	ln        []float32 // (active, C)
 	stat      []float32 // (2, active)
-	gelu      []float32 // (decodeRows, 4C)
+	activated []float32 // (decodeRows, I)
 	logits    []float32 // (some rows, V)
 	drawn     []int32   // (active)
 	logprobs  []float32 // (active)
@@ -124,7 +124,7 @@ func (d *decoder) step() {
 			break
 		}
 		for r0 := 0; r0 < rows; r0 += decodeRows {
-			m.afterAttention(&d.crew, l, w, &d.layer, d.x, d.gelu, r0, min(r0+decodeRows, rows))
+			m.afterAttention(&d.crew, l, w, &d.layer, d.x, d.activated, r0, min(r0+decodeRows, rows))
 		}
 	}
 	d.draw()
@@ -144,8 +144,8 @@ func (d *decoder) lay() (rows int) {
 		}
 	}
 	rows = len(d.tokens)
-	d.x, d.gelu = grow(d.x, rows*C), grow(d.gelu, min(max(rows, n), decodeRows)*4*C)
-	d.layer.resize(rows, rows, C)
+	d.x, d.activated = grow(d.x, rows*C), grow(d.activated, min(max(rows, n), decodeRows)*d.s.m.Config.MLPDim())
+	d.layer.resize(rows, rows, d.s.m.Config)
 	d.layer.out = d.x // a row of the residual stream is read before it is written
 	return rows
 }
@@ -163,7 +163,7 @@ func (d *decoder) attend(l int) {
 // lastRows takes the last row of each slot through the rest of the last layer: only its token is drawn.
 func (d *decoder) lastRows() {
 	m, C, n, l := d.s.m, d.s.m.Config.NEmbd, len(d.active), d.s.m.Config.NLayer-1
-	d.last.resize(n, n, C)
+	d.last.resize(n, n, m.Config)
 	d.lastX = grow(d.lastX, n*C)
 	for k := range d.active {
 		row := int(d.at.Rows[k]+d.at.Feeds[k]) - 1
@@ -171,7 +171,7 @@ func (d *decoder) lastRows() {
 		copy(d.lastX[k*C:(k+1)*C], d.x[row*C:])
 	}
 	for r0 := 0; r0 < n; r0 += decodeRows {
-		m.afterAttention(&d.crew, l, m.packedWeights(l), &d.last, d.lastX, d.gelu, r0, min(r0+decodeRows, n))
+		m.afterAttention(&d.crew, l, m.packedWeights(l), &d.last, d.lastX, d.activated, r0, min(r0+decodeRows, n))
 	}
 }
 

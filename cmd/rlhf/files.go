@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/gpt/hf"
+	"rlhf/internal/chat"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/dataset"
 	"rlhf/internal/report"
 )
 
@@ -19,6 +22,8 @@ type language struct {
 	model *gpt.Model
 	tok   *bpe.Tokenizer
 	files checkpoint.Tokenizer
+
+	lineage *checkpoint.Lineage // nil if it is not known
 }
 
 // loadLanguage reads a model directory that has a tokenizer.
@@ -34,7 +39,36 @@ func loadLanguage(dir string) (language, error) {
 	if tok.VocabSize() > m.Config.VocabSize {
 		return language{}, fmt.Errorf("%s: the tokenizer has %d tokens, the model %d", dir, tok.VocabSize(), m.Config.VocabSize)
 	}
-	return language{m, tok, tokenizerFiles(tok)}, nil
+	s, err := hf.ReadSettings(dir)
+	if err != nil {
+		return language{}, err
+	}
+	files := tokenizerFiles(tok)
+	files.Dropout = s.Dropout
+	lineage, err := checkpoint.ReadLineage(dir)
+	return language{m, tok, files, lineage}, err
+}
+
+// descends returns the lineage of a model that a stage makes from l and the data.
+func (l language) descends(stage string, data []dataset.Source) *checkpoint.Lineage {
+	out := &checkpoint.Lineage{Stage: stage, Parents: []checkpoint.Parent{checkpoint.ParentOf("init", l.model, l.lineage)}}
+	out.Data = learntFrom(data)
+	return out
+}
+
+// learntFrom returns the sources of data for a lineage.
+func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
+	for _, s := range data {
+		out = append(out, checkpoint.Data(s))
+	}
+	return out
+}
+
+// speaking returns l with the template in its tokenizer's files, where other programs find it.
+func (l language) speaking(t chat.Template) language {
+	_ = t.Jinja() // MERGE: l.tok = l.tok.WithChatTemplate(t.Jinja())
+	l.files.Files = tokenizerFiles(l.tok).Files
+	return l
 }
 
 // tokenizerFiles returns a tokenizer's part of a model directory.
@@ -75,4 +109,26 @@ func (j *jsonLines) add(v any) error {
 	e := json.NewEncoder(&j.Buffer)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// reading is how commands read data sets: - is the standard input, and the first bad record ends the command.
+func (a *app) reading() dataset.Options { return dataset.Options{Stdin: a.in} }
+
+// readTexts reads whole documents into memory.
+func readTexts(o dataset.Options, files []string) (out []string, err error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	var pieces []string
+	for d, err := range dataset.Texts(o, files...) {
+		if err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, d.Text)
+		if d.Last {
+			out = append(out, strings.Join(pieces, ""))
+			pieces = pieces[:0]
+		}
+	}
+	return out, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -78,3 +79,11 @@ func reviewFiles(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(name), files[i].Bytes(), 0o666))
 	}
 }
+
+// peerModel copies a model that PyTorch or transformers wrote, one of gpt/hf/testdata, into the work directory: peermodel NAME.
+func peerModel(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(testdata, args[0]))))
+}
+
+// testdata is gpt/hf/testdata; scripts run elsewhere.
+var testdata, _ = filepath.Abs("../../gpt/hf/testdata")
