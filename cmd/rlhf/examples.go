@@ -76,7 +76,6 @@ func (a *app) readCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string, 
 	c, err := corpus.Open(path, key)
 	switch {
 	case err == nil:
-		a.say("%s: %d tokens of %d documents, encoded before", path, c.Len(), c.Documents())
 		return texts{c, sources}, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return texts{}, err
