@@ -10,6 +10,7 @@ type scratch struct {
 	logits    []float32
 	parts     []float64
 	gelu      []float32 // (rows, 4C) of the forward pass
+	filter    filter
 }
 
 // matmulScratch returns the memory a product packs its matrix in.

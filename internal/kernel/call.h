@@ -54,6 +54,9 @@ CALL void k_head_backward(float *l, int64_t ldl, const int32_t *tgt, const float
 	rlhf_kernel->head_backward(l, ldl, tgt, dlp, dent, lse, ent, scale, rows, v0, cols);
 }
 CALL int32_t k_sample(float *lp, double *parts, const float *l, float scale, double u, int greedy, int64_t v) { return rlhf_kernel->sample(lp, parts, l, scale, u, greedy, v); }
+CALL int64_t k_candidates(int32_t *ids, float *z, float *w, const float *l, float scale, float low, float top, int64_t v) {
+	return rlhf_kernel->candidates(ids, z, w, l, scale, low, top, v);
+}
 CALL void k_dot(float *y, const float *x, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot(y, x, w, rows, c); }
 CALL void k_dot_backward(float *dx, const float *dy, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot_backward(dx, dy, w, rows, c); }
 CALL void k_adamw(float *th, float *m, float *v, float *g, int64_t n, float gs, float b1, float b2, float lr, float r2, float eps, float keep) {

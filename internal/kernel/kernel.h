@@ -59,6 +59,7 @@ typedef struct {
 	void (*head_backward)(float *logits, int64_t ldl, const int32_t *targets, const float *dlogprobs, const float *dentropy,
 		const double *lse, const float *entropy, float scale, int64_t rows, int64_t v0, int64_t cols);
 	int32_t (*sample)(float *logprob, double *parts, const float *logits, float scale, double u, int greedy, int64_t v);
+	int64_t (*candidates)(int32_t *ids, float *z, float *weights, const float *logits, float scale, float low, float top, int64_t v);
 	void (*dot)(float *y, const float *x, const float *w, int64_t rows, int64_t c);
 	void (*dot_backward)(float *dx, const float *dy, const float *w, int64_t rows, int64_t c);
 
