@@ -15,7 +15,7 @@ type gradients struct {
 	dx, dmid, dnext []float32 // (N, C) residual stream after, within and before the layer
 	dwide           []float32 // (N, C) dmid of the last layer, with zeros where nothing is wanted
 	dlnf            []float32 // (wanted, C)
-	dfc, gelu       []float32 // (N, 4C)
+	dfc, activated  []float32 // (N, I)
 	dln1, dln2      []float32 // (N, C)
 	dqkv            []float32 // (N, 3C)
 	datt            []float32 // (N, C)
@@ -25,11 +25,12 @@ type gradients struct {
 	dp    params
 }
 
-func (g *gradients) resize(N, C int) {
+func (g *gradients) resize(N int, c Config) {
+	C, I := c.NEmbd, c.MLPDim()
 	for _, x := range []*[]float32{&g.dx, &g.dmid, &g.dnext, &g.dln1, &g.dln2, &g.datt} {
 		*x = grow(*x, N*C)
 	}
-	g.dfc, g.gelu, g.dqkv = grow(g.dfc, N*4*C), grow(g.gelu, N*4*C), grow(g.dqkv, N*3*C)
+	g.dfc, g.activated, g.dqkv = grow(g.dfc, N*I), grow(g.activated, N*I), grow(g.dqkv, N*3*C)
 }
 
 // Backward adds to dtheta (NumParams) the gradient of a scalar whose gradient
@@ -45,7 +46,7 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	}
 	c, g := p.m.Config, &p.grads
 	p.ready = false
-	g.resize(p.every.n, c.NEmbd)
+	g.resize(p.every.n, c)
 	if len(g.theta) == 0 || &g.theta[0] != &dtheta[0] {
 		g.theta, g.dp = dtheta, view(c, dtheta)
 	}
@@ -140,13 +141,13 @@ func (p *Pass) scoreBackward(d Outputs) {
 
 // endOfLayerRows carries g.dx, the gradient of the layer's output, back to g.datt, that of its attention, for the rows r0 to r1.
 func (p *Pass) endOfLayerRows(c *crew, r0, r1 int) {
-	C, n, g := p.m.Config.NEmbd, r1-r0, &p.grads
+	C, I, n, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), r1-r0, &p.grads
 	a, lp := p.acts(p.l), &p.m.p.layers[p.l]
-	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*4*C:r1*4*C]
-	// out = mid + projb + gelu(fc)*projw,  fc = fcb + ln2(mid)*fcw
-	c.multiply(kernel.Product{Y: dfc, LdY: 4 * C, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: 4 * C})
-	c.geluBackward(dfc, g.gelu[r0*4*C:r1*4*C], a.fc[r0*4*C:r1*4*C])
-	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: 4 * C, W: kernel.Columns(lp.fcw, 4*C), Rows: n, K: 4 * C, O: C})
+	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*I:r1*I]
+	// out = mid + projb + activation(fc)*projw,  fc = fcb + ln2(mid)*fcw
+	c.multiply(kernel.Product{Y: dfc, LdY: I, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: I})
+	c.activationBackward(p.m.Config.activation(), dfc, g.activated[r0*I:r1*I], a.fc[r0*I:r1*I])
+	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: I, W: kernel.Columns(lp.fcw, I), Rows: n, K: I, O: C})
 	c.layerNormBackward(dmid, dx, g.dln2[r0*C:], a.mid[r0*C:], a.mean2[r0:], a.rstd2[r0:], lp.ln2w, n, C)
 	// mid = x + attnb + att*attnw
 	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dmid, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
@@ -193,11 +194,11 @@ func (p *Pass) beginLayerRows(c *crew, r0, r1 int) {
 
 // queueWeights queues the gradients of the layer's parameters, but those of its first LayerNorm; the longest come first.
 func (p *Pass) queueWeights() {
-	C, N, n, a, g := p.m.Config.NEmbd, p.every.n, p.set(p.l).n, p.acts(p.l), &p.grads
+	C, I, N, n, a, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), p.every.n, p.set(p.l).n, p.acts(p.l), &p.grads
 	d := &g.dp.layers[p.l]
-	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, 4*C, 4*C, n)
+	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, I, I, n)
 	p.queueOuter(d.qkvw, a.ln1, C, C, g.dqkv, 3*C, 3*C, N)
-	p.queueOuter(d.projw, g.gelu, 4*C, 4*C, g.dx, C, C, n)
+	p.queueOuter(d.projw, g.activated, I, I, g.dx, C, C, n)
 	p.queueOuter(d.attnw, a.att, C, C, g.dmid, C, C, n)
 	p.queueSum(d.projb, g.dx, n)
 	p.queueSum(d.fcb, g.dfc, n)

@@ -9,7 +9,7 @@ type scratch struct {
 	outer     []float32
 	logits    []float32
 	parts     []float64
-	gelu      []float32 // (rows, 4C) of the forward pass
+	activated []float32 // (rows, I) of the forward pass
 	filter    filter
 }
 
@@ -41,6 +41,7 @@ type operation struct {
 	mean, rstd []float32
 	gain, bias []float32
 	eps        float32
+	activation kernel.Activation
 
 	o, qkv, cache []float32
 	slots         *kernel.Slots
@@ -54,7 +55,7 @@ const (
 	opProduct = iota
 	opLayerNorm
 	opLayerNormBackward
-	opGELUBackward
+	opActivationBackward
 	opAttendCached
 	opDraw
 )
@@ -106,13 +107,13 @@ func (c *crew) part(worker, task int) {
 		for i := i0; i < i1; i++ {
 			o.decoder.drawRow(&c.work[worker], o.from+i, o.from)
 		}
-	case opGELUBackward:
+	case opActivationBackward:
 		a, b := cut(len(o.x) / 64)
 		a, b = 64*a, 64*b
 		if task == o.tasks-1 {
 			b = len(o.x)
 		}
-		kernel.GELUBackward(o.dy[a:b], o.y[a:b], o.x[a:b], o.dy[a:b])
+		kernel.ActivationBackward(o.activation, o.dy[a:b], o.y[a:b], o.x[a:b], o.dy[a:b])
 	}
 }
 
@@ -131,9 +132,9 @@ func (c *crew) layerNormBackward(dx, plus, dy, x, mean, rstd, gain []float32, ro
 	c.do(&operation{kind: opLayerNormBackward, y: dx, plus: plus, dy: dy, x: x, mean: mean, rstd: rstd, gain: gain, rows: rows, C: C}, (rows+7)/8)
 }
 
-// geluBackward turns dy into the gradient of x and sets y = gelu(x) again.
-func (c *crew) geluBackward(dy, y, x []float32) {
-	c.do(&operation{kind: opGELUBackward, dy: dy, y: y, x: x}, (len(x)+4095)/4096)
+// activationBackward turns dy into the gradient of x and sets y to the activation of x again.
+func (c *crew) activationBackward(a kernel.Activation, dy, y, x []float32) {
+	c.do(&operation{kind: opActivationBackward, activation: a, dy: dy, y: y, x: x}, (len(x)+4095)/4096)
 }
 
 // attendCached adds the slots' new positions to their caches and computes their attention.

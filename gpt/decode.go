@@ -31,7 +31,7 @@ type decoder struct {
 	lastX     []float32 // (ready, C)
 	ln        []float32 // (ready, C)
 	stat      []float32 // (2, ready)
-	gelu      []float32 // (decodeRows, 4C)
+	activated []float32 // (decodeRows, I)
 	logits    []float32 // (some rows, V)
 	chosen    []int32   // (ready)
 	logprobs  []float32 // (ready)
@@ -131,7 +131,7 @@ func (d *decoder) step() {
 			break
 		}
 		for r0 := 0; r0 < rows; r0 += decodeRows {
-			m.afterAttention(&d.crew, l, w, &d.layer, d.x, d.gelu, r0, min(r0+decodeRows, rows))
+			m.afterAttention(&d.crew, l, w, &d.layer, d.x, d.activated, r0, min(r0+decodeRows, rows))
 		}
 	}
 	for k, i := range d.active {
@@ -167,8 +167,8 @@ func (d *decoder) lay() (rows int) {
 		}
 	}
 	rows = len(d.tokens)
-	d.x, d.gelu = grow(d.x, rows*C), grow(d.gelu, min(rows, decodeRows)*4*C)
-	d.layer.resize(rows, rows, C)
+	d.x, d.activated = grow(d.x, rows*C), grow(d.activated, min(rows, decodeRows)*d.m.Config.MLPDim())
+	d.layer.resize(rows, rows, d.m.Config)
 	d.layer.out = d.x // a row of the residual stream is read before it is written
 	return rows
 }
@@ -186,14 +186,14 @@ func (d *decoder) attend(l int) {
 // lastRows takes the last row of each ready slot through the rest of the last layer: only its token is chosen.
 func (d *decoder) lastRows() {
 	m, C, n, l := d.m, d.m.Config.NEmbd, len(d.ready), d.m.Config.NLayer-1
-	d.last.resize(n, n, C)
+	d.last.resize(n, n, m.Config)
 	d.lastX = grow(d.lastX, n*C)
 	for k, row := range d.lastRow {
 		copy(d.last.att[k*C:(k+1)*C], d.layer.att[row*C:])
 		copy(d.lastX[k*C:(k+1)*C], d.x[row*C:])
 	}
 	for r0 := 0; r0 < n; r0 += decodeRows {
-		m.afterAttention(&d.crew, l, m.packedWeights(l), &d.last, d.lastX, d.gelu, r0, min(r0+decodeRows, n))
+		m.afterAttention(&d.crew, l, m.packedWeights(l), &d.last, d.lastX, d.activated, r0, min(r0+decodeRows, n))
 	}
 }
 

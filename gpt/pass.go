@@ -206,17 +206,17 @@ func (p *Pass) takeWanted() {
 func (p *Pass) startRows(c *crew, r0, r1 int) {
 	m, C := p.m, p.m.Config.NEmbd
 	kernel.Embed(p.x[r0*C:r1*C], p.batch.Tokens[r0:r1], p.positions[r0:r1], m.p.wte, m.p.wpe, C)
-	m.queryKeyValue(c, 0, m.p.layers[0].matrices(C), p.acts(0), p.x, r0, r1)
+	m.queryKeyValue(c, 0, m.p.layers[0].matrices(C, m.Config.MLPDim()), p.acts(0), p.x, r0, r1)
 }
 
 // middleRows ends layer p.l for the rows r0 to r1 and begins the next.
 func (p *Pass) middleRows(c *crew, r0, r1 int) {
-	m, C, l := p.m, p.m.Config.NEmbd, p.l
+	m, C, I, l := p.m, p.m.Config.NEmbd, p.m.Config.MLPDim(), p.l
 	w := &c.work[0] // a worker alone has its own memory, the team uses the first one's
-	w.gelu = grow(w.gelu, (r1-r0)*4*C)
-	m.afterAttention(c, l, m.p.layers[l].matrices(C), p.acts(l), p.residual(l), w.gelu, r0, r1)
+	w.activated = grow(w.activated, (r1-r0)*I)
+	m.afterAttention(c, l, m.p.layers[l].matrices(C, I), p.acts(l), p.residual(l), w.activated, r0, r1)
 	if l+1 < m.Config.NLayer {
-		m.queryKeyValue(c, l+1, m.p.layers[l+1].matrices(C), p.acts(l+1), p.acts(l).out, r0, r1)
+		m.queryKeyValue(c, l+1, m.p.layers[l+1].matrices(C, I), p.acts(l+1), p.acts(l).out, r0, r1)
 		return
 	}
 	c.layerNorm(p.lnf[r0*C:], p.meanf[r0:], p.rstdf[r0:], p.acts(l).out[r0*C:], m.p.lnfw, m.p.lnfb, r1-r0, C, m.Config.LayerNormEpsilon)
@@ -262,7 +262,7 @@ func (p *Pass) lay(b Batch) {
 	p.x, p.lnf, p.meanf, p.rstdf, p.values = grow(p.x, N*C), grow(p.lnf, wanted*C), grow(p.meanf, wanted), grow(p.rstdf, wanted), grow(p.values, wanted)
 	for l := range p.layers {
 		if p.keep || l == 0 || l == c.NLayer-1 {
-			p.layers[l].resize(N, p.set(l).n, C)
+			p.layers[l].resize(N, p.set(l).n, c)
 		}
 	}
 	p.out.Logprobs, p.out.Entropy = zeros(p.out.Logprobs, N), zeros(p.out.Entropy, N)

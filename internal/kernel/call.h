@@ -7,9 +7,9 @@
 
 #define CALL static inline __attribute__((always_inline))
 CALL void k_pack(float *d, const float *w, int layout, int64_t k, int64_t o, int64_t p0, int64_t p1) { rlhf_kernel->pack(d, w, layout, k, o, p0, p1); }
-CALL void k_matmul(float *y, int64_t ldy, float *act, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *b, const float *res, int64_t ldr,
+CALL void k_matmul(float *y, int64_t ldy, float *act, int activation, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *b, const float *res, int64_t ldr,
 	int64_t rows, int64_t k, int64_t o, int64_t p0, int64_t p1, float *s) {
-	rlhf_kernel->matmul(y, ldy, act, x, ldx, w, layout, ldw, b, res, ldr, rows, k, o, p0, p1, s);
+	rlhf_kernel->matmul(y, ldy, act, activation, x, ldx, w, layout, ldw, b, res, ldr, rows, k, o, p0, p1, s);
 }
 CALL void k_outer(float *dw, int64_t lddw, const float *a, int64_t lda, const float *d, int64_t ldd, int64_t rows, int64_t k0, int64_t k1, int64_t o, float *s) {
 	rlhf_kernel->outer(dw, lddw, a, lda, d, ldd, rows, k0, k1, o, s);
@@ -24,7 +24,7 @@ CALL void k_layernorm_backward(float *dx, const float *plus, const float *dy, co
 CALL void k_layernorm_backward_params(float *dg, float *db, const float *dy, const float *x, const float *m, const float *r, int64_t rows, int64_t c, int64_t c0, int64_t c1) {
 	rlhf_kernel->layernorm_backward_params(dg, db, dy, x, m, r, rows, c, c0, c1);
 }
-CALL void k_gelu_backward(float *dx, float *y, const float *x, const float *dy, int64_t n) { rlhf_kernel->gelu_backward(dx, y, x, dy, n); }
+CALL void k_activation_backward(int kind, float *dx, float *y, const float *x, const float *dy, int64_t n) { rlhf_kernel->activation_backward(kind, dx, y, x, dy, n); }
 CALL void k_attention_store(float *kt, float *v, const float *kr, const float *vr, int64_t ld, int64_t hd, int64_t t0, int64_t t1) {
 	rlhf_kernel->attention_store(kt, v, kr, vr, ld, hd, t0, t1);
 }

@@ -17,6 +17,16 @@ enum {
 	RLHF_COLUMNS,  // its transpose (o, k), rows ldw apart
 };
 
+// Activations of a product's outputs.
+enum {
+	RLHF_GELU_NEW,  // GPT-2's tanh form
+	RLHF_GELU,      // exact, by the error function
+	RLHF_RELU,
+	RLHF_SILU,
+	RLHF_TANH,
+	RLHF_QUICK_GELU,
+};
+
 typedef struct {
 	const char *name;
 	int panel;       // outputs of a packed panel, twice the floats of a vector
@@ -26,7 +36,7 @@ typedef struct {
 	int queries;     // queries that attention_backward takes at once
 
 	void (*pack)(float *dst, const float *w, int layout, int64_t k, int64_t o, int64_t panel0, int64_t panel1);
-	void (*matmul)(float *y, int64_t ldy, float *activated, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
+	void (*matmul)(float *y, int64_t ldy, float *activated, int activation, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
 		const float *residual, int64_t ldr, int64_t rows, int64_t k, int64_t o, int64_t panel0, int64_t panel1, float *scratch);
 	void (*outer)(float *dw, int64_t lddw, const float *a, int64_t lda, const float *d, int64_t ldd,
 		int64_t rows, int64_t k0, int64_t k1, int64_t o, float *scratch);
@@ -38,7 +48,7 @@ typedef struct {
 		const float *gain, int64_t rows, int64_t c);
 	void (*layernorm_backward_params)(float *dgain, float *dbias, const float *dy, const float *x, const float *mean,
 		const float *rstd, int64_t rows, int64_t c, int64_t c0, int64_t c1);
-	void (*gelu_backward)(float *dx, float *y, const float *x, const float *dy, int64_t n);
+	void (*activation_backward)(int activation, float *dx, float *y, const float *x, const float *dy, int64_t n);
 
 	void (*attention_store)(float *kt, float *v, const float *krow, const float *vrow, int64_t ld, int64_t hd, int64_t t0, int64_t t1);
 	void (*attention)(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v,
