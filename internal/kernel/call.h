@@ -32,8 +32,8 @@ CALL void k_attention(float *o, int64_t ldo, const float *q, int64_t ldq, const 
 	rlhf_kernel->attention(o, ldo, q, ldq, kt, v, hd, t0, t1, s);
 }
 CALL void k_attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
-	int64_t slots, int64_t c, int64_t nh, int64_t cap, float *s) {
-	rlhf_kernel->attention_cached(o, qkv, cache, caches, rows, feeds, ats, slots, c, nh, cap, s);
+	int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *s) {
+	rlhf_kernel->attention_cached(o, qkv, cache, caches, rows, feeds, ats, slots, c, nh, h0, h1, cap, s);
 }
 CALL void k_attention_backward(float *dqkv, int64_t ldd, const float *qkv, int64_t ldq, const float *dout, int64_t ldo, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *s) {
 	rlhf_kernel->attention_backward(dqkv, ldd, qkv, ldq, dout, ldo, c, hd, t, t0, t1, s);

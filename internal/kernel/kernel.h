@@ -54,7 +54,7 @@ typedef struct {
 	void (*attention)(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v,
 		int64_t hd, int64_t t0, int64_t t1, float *scratch);
 	void (*attention_cached)(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
-		int64_t slots, int64_t c, int64_t nh, int64_t cap, float *scratch);
+		int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *scratch);
 	void (*attention_backward)(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
 		int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch);
 
