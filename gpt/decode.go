@@ -218,15 +218,17 @@ func (d *decoder) drawRow(w *scratch, k, i0 int) {
 	d.chosen[k], d.logprobs[k] = d.chooser.choose(w, &d.slots[d.ready[k]], d.logits[(k-i0)*V:(k-i0+1)*V])
 }
 
-// copyCache copies the keys and values of the first n positions in a slot's cache of fromCap positions into one of toCap.
+// copyCache copies the keys and values of the positions n0 to n, of a slot's cache of fromCap positions, into one of toCap.
 // Both layouts hold whole panels of positions one after another in each head.
-func copyCache(c Config, to []float32, toCap int, from []float32, fromCap, n int) {
+func copyCache(c Config, to []float32, toCap int, from []float32, fromCap, n0, n int) {
+	n0 -= n0 % kernel.AttentionCap(1)
 	toKeys, toValues := kernel.AttentionSize(c.HeadDim(), toCap)
 	fromKeys, fromValues := kernel.AttentionSize(c.HeadDim(), fromCap)
+	keys0, values0 := kernel.AttentionSize(c.HeadDim(), n0)
 	keys, values := kernel.AttentionSize(c.HeadDim(), kernel.AttentionCap(n))
 	for range c.NLayer * c.NHead {
-		copy(to[:keys], from[:keys])
-		copy(to[toKeys:toKeys+values], from[fromKeys:fromKeys+values])
+		copy(to[keys0:keys], from[keys0:keys])
+		copy(to[toKeys+values0:toKeys+values], from[fromKeys+values0:fromKeys+values])
 		to, from = to[toKeys+toValues:], from[fromKeys+fromValues:]
 	}
 }

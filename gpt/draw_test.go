@@ -390,3 +390,58 @@ func TestPromptsInParts(t *testing.T) {
 		row += b.Lens[i]
 	}
 }
+
+// Filters and penalties allocate nothing once they have seen a vocabulary.
+func TestFiltersAllocateNothingPerToken(t *testing.T) {
+	m := random(t, gpt.Config{VocabSize: 700, NPositions: 64, NEmbd: 16, NLayer: 2, NHead: 2}, 1)
+	queries := []gpt.Query{{Tokens: []int32{1, 2, 3}}, {Tokens: []int32{4}, Episode: 1}}
+	for _, c := range []gpt.SampleConfig{{Temperature: 1, TopK: 40, TopP: .9, MinP: .01, RepetitionPenalty: 1.2}, {Temperature: 1, TopP: .95}, {RepetitionPenalty: 1.3}} {
+		allocations := func(tokens int) float64 {
+			c.MaxNewTokens = tokens
+			return leastAllocations(func() {
+				if _, err := m.Sample(context.Background(), queries, c, nil); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+		if few, many := allocations(3), allocations(50); many > few {
+			t.Errorf("%+v: %v allocations for 3 tokens, %v for 50", c, few, many)
+		}
+	}
+}
+
+// Tokens a second of a small model with GPT-2's vocabulary, where filters cost most, without any and with each.
+func BenchmarkFilters(b *testing.B) {
+	m, err := gpt.New(gpt.Config{VocabSize: 50257, NPositions: 128, NEmbd: 128, NLayer: 2, NHead: 4, LayerNormEpsilon: 1e-5})
+	if err != nil {
+		b.Fatal(err)
+	}
+	m.Init(1)
+	for i, x := range m.Tensor("transformer.ln_f.weight") { // logits as spread as a trained model's: standard deviation 2.3
+		m.Tensor("transformer.ln_f.weight")[i] = x * 10
+	}
+	m.Changed()
+	for _, test := range []struct {
+		name string
+		c    gpt.SampleConfig
+	}{
+		{"none", gpt.SampleConfig{}}, {"top_k 50", gpt.SampleConfig{TopK: 50}}, {"top_k 1000", gpt.SampleConfig{TopK: 1000}}, {"top_p .9", gpt.SampleConfig{TopP: .9}},
+		{"top_p .99", gpt.SampleConfig{TopP: .99}}, {"min_p .05", gpt.SampleConfig{MinP: .05}}, {"repetition_penalty 1.2", gpt.SampleConfig{RepetitionPenalty: 1.2}},
+		{"all", gpt.SampleConfig{TopK: 50, TopP: .9, MinP: .05, RepetitionPenalty: 1.2}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			var queries []gpt.Query
+			for i := range 64 {
+				queries = append(queries, gpt.Query{Tokens: []int32{int32(i), 1, 2, 3}, Episode: uint64(i)})
+			}
+			c := test.c
+			c.MaxNewTokens, c.Temperature = 16, 1
+			for b.Loop() {
+				if _, err := m.Sample(context.Background(), queries, c, nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(64*16*float64(b.N)/b.Elapsed().Seconds(), "tok/s")
+		})
+	}
+}

@@ -132,6 +132,6 @@ func (s *Session) reserve(n int) {
 	positions := kernel.AttentionCap(min(max(n, 2*d.cap), s.Positions()))
 	per := slotFloats(s.m.Config, positions)
 	cache := make([]float32, per)
-	copyCache(s.m.Config, cache, positions, d.cache, d.cap, d.slots[0].at)
+	copyCache(s.m.Config, cache, positions, d.cache, d.cap, 0, d.slots[0].at)
 	d.cache, d.per, d.cap = cache, per, positions
 }
