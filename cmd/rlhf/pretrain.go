@@ -10,7 +10,6 @@ import (
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/internal/checkpoint"
-	"rlhf/internal/dataset"
 	"rlhf/sft"
 )
 
@@ -36,7 +35,7 @@ func (a *app) pretrainCommand() *cobra.Command {
 		}
 		var sets [2]sft.Examples
 		for i, files := range [][]string{data, eval} {
-			texts, err := dataset.Texts(files...)
+			texts, err := readTexts(a.reading(), files)
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ func (a *app) sftCommand() *cobra.Command {
 		}
 		var sets [2]sft.Examples
 		for i, files := range [][]string{data, eval} {
-			d, err := dataset.Demonstrations(files...)
+			d, err := readDemonstrations(a.reading(), files)
 			if err != nil {
 				return err
 			}

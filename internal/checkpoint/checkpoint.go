@@ -100,7 +100,9 @@ func sum(data []byte) fileSum {
 // replaced. A process killed at any moment leaves the old directory or the new
 // one, never part of one; between the two the old one has another name, under
 // which Latest and Restore find it.
-func Save(dir string, c Checkpoint) error { return save(dir, c, origin{kernels: []string{kernel.Name()}}) }
+func Save(dir string, c Checkpoint) error {
+	return save(dir, c, origin{kernels: []string{kernel.Name()}})
+}
 
 // save is Save for a run of the given origin.
 func save(dir string, c Checkpoint, from origin) error {
