@@ -10,6 +10,7 @@ type scratch struct {
 	logits    []float32
 	parts     []float64
 	activated []float32 // (rows, I) of the forward pass
+	filter    filter
 }
 
 // matmulScratch returns the memory a product packs its matrix in.
@@ -46,6 +47,7 @@ type operation struct {
 	o, qkv, cache []float32
 	slots         *kernel.Slots
 	heads, cap    int
+	groups        int // of heads that are shared out, for each slot; 1 shares out the slots
 
 	decoder *decoder
 	from    int
@@ -107,9 +109,14 @@ func (c *crew) part(worker, task int) {
 		kernel.Drop(o.y[r0*o.C:], plus, o.x[r0*o.C:], o.dropout.From(r0), r1-r0, o.C)
 	case opAttendCached:
 		s0, s1 := cut(len(o.slots.At))
+		h0, h1 := 0, o.heads
+		if o.groups > 1 {
+			s0, h0, h1 = task/o.groups, o.heads*(task%o.groups)/o.groups, o.heads*(task%o.groups+1)/o.groups
+			s1 = s0 + 1
+		}
 		w := &c.work[worker]
 		w.attention = grow(w.attention, kernel.AttentionCachedScratch(o.C, o.heads, o.cap))
-		kernel.AttentionCached(o.o, o.qkv, o.cache, *o.slots, s0, s1, o.C, o.heads, o.cap, w.attention)
+		kernel.AttentionCached(o.o, o.qkv, o.cache, *o.slots, s0, s1, o.C, o.heads, h0, h1, o.cap, w.attention)
 	case opDraw:
 		i0, i1 := cut(o.rows)
 		for i := i0; i < i1; i++ {
@@ -161,9 +168,14 @@ func (c *crew) addTo(residual []float32, p kernel.Product, d kernel.Dropout, r0 
 	c.drop(p.Y, residual, p.Y, d.From(r0), p.Rows, p.O)
 }
 
-// attendCached adds the slots' new positions to their caches and computes their attention.
+// attendCached adds the slots' new positions to their caches and computes their attention. Few slots are shared out by
+// their heads too, two at least to a task: the kernel takes two at once.
 func (c *crew) attendCached(o, qkv, cache []float32, slots *kernel.Slots, C, heads, cap int) {
-	c.do(&operation{kind: opAttendCached, o: o, qkv: qkv, cache: cache, slots: slots, C: C, heads: heads, cap: cap}, len(slots.At))
+	groups := 1
+	if c.team != nil {
+		groups = max(1, min(4*c.team.Size()/len(slots.At), heads/2))
+	}
+	c.do(&operation{kind: opAttendCached, o: o, qkv: qkv, cache: cache, slots: slots, C: C, heads: heads, cap: cap, groups: groups}, len(slots.At)*groups)
 }
 
 // draw draws a token for each of the decoder's active slots i0 to i1 from their logits.

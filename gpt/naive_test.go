@@ -8,16 +8,16 @@ import (
 	"rlhf/internal/kernel"
 )
 
-// naive is a GPT-2 in float64, written from the formulas, one sequence at a time and without regard for time.
-type naive struct {
+// naiveModel is a GPT-2 in float64, written from the formulas, one sequence at a time and without regard for time.
+type naiveModel struct {
 	c     gpt.Config
 	theta []float64
 	named map[string][]float64 // views into theta
 	drop  gpt.Dropout
 }
 
-func newNaive(m *gpt.Model, d gpt.Dropout) naive {
-	n := naive{m.Config, make([]float64, len(m.Theta)), map[string][]float64{}, d}
+func newNaive(m *gpt.Model, d gpt.Dropout) naiveModel {
+	n := naiveModel{m.Config, make([]float64, len(m.Theta)), map[string][]float64{}, d}
 	for i, v := range m.Theta {
 		n.theta[i] = float64(v)
 	}
@@ -29,7 +29,7 @@ func newNaive(m *gpt.Model, d gpt.Dropout) naive {
 
 // mask returns the factors of n numbers at a position of a sequence: sites are 0 for the embeddings, 1 for the attention's
 // probabilities, 2 and 3 for what attention and MLP add.
-func (m naive) mask(share float32, sequence, layer, site, head, position, n int) []float64 {
+func (m naiveModel) mask(share float32, sequence, layer, site, head, position, n int) []float64 {
 	ones, out, factors := make([]float32, n), make([]float32, n), make([]float64, n)
 	for i := range ones {
 		ones[i], factors[i] = 1, 1
@@ -44,7 +44,7 @@ func (m naive) mask(share float32, sequence, layer, site, head, position, n int)
 	return factors
 }
 
-func (m naive) norm(x []float64, name string) []float64 {
+func (m naiveModel) norm(x []float64, name string) []float64 {
 	gain, bias := m.named[name+".weight"], m.named[name+".bias"]
 	mean, variance, n, y := 0.0, 0.0, float64(len(x)), make([]float64, len(x))
 	for _, v := range x {
@@ -59,7 +59,7 @@ func (m naive) norm(x []float64, name string) []float64 {
 	return y
 }
 
-func (m naive) linear(x []float64, name string) []float64 {
+func (m naiveModel) linear(x []float64, name string) []float64 {
 	w, bias := m.named[name+".weight"], m.named[name+".bias"]
 	y := append([]float64(nil), bias...)
 	for i, v := range x {
@@ -71,7 +71,7 @@ func (m naive) linear(x []float64, name string) []float64 {
 }
 
 // attend returns a position's attention from the rows of queries, keys and values up to it.
-func (m naive) attend(qkv [][]float64, sequence, layer, position int) []float64 {
+func (m naiveModel) attend(qkv [][]float64, sequence, layer, position int) []float64 {
 	C, hd := m.c.NEmbd, m.c.HeadDim()
 	out := make([]float64, C)
 	for h := range m.c.NHead {
@@ -94,7 +94,7 @@ func (m naive) attend(qkv [][]float64, sequence, layer, position int) []float64 
 }
 
 // hidden returns the last LayerNorm's output at each position of a sequence.
-func (m naive) hidden(tokens []int32, sequence int) [][]float64 {
+func (m naiveModel) hidden(tokens []int32, sequence int) [][]float64 {
 	C, x := m.c.NEmbd, make([][]float64, len(tokens))
 	wte, wpe := m.named["transformer.wte.weight"], m.named["transformer.wpe.weight"]
 	for t, token := range tokens {
@@ -129,7 +129,7 @@ func (m naive) hidden(tokens []int32, sequence int) [][]float64 {
 }
 
 // outputs returns the log-probs of a batch's targets or, of a model with a score head, the values of all positions.
-func (m naive) outputs(b gpt.Batch) []float64 {
+func (m naiveModel) outputs(b gpt.Batch) []float64 {
 	head, out, row := "transformer.wte.weight", []float64{}, 0
 	if m.c.OwnHead {
 		head = "lm_head.weight"

@@ -51,7 +51,7 @@ func (a *app) compareCommand() *cobra.Command {
 			return err
 		}
 		study.Judge = compare.TokenJudge(judge, (&reward.Scorer{Model: scorer}).Scores)
-		list, err := dataset.Prompts(prompts)
+		list, err := dataset.Collect(dataset.Prompts(a.reading(), prompts))
 		if err != nil {
 			return err
 		}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/gpt/hf"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/dataset"
 	"rlhf/internal/report"
 )
 
@@ -81,4 +83,40 @@ func (j *jsonLines) add(v any) error {
 	e := json.NewEncoder(&j.Buffer)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// reading is how commands read data sets: - is the standard input, and the first bad record ends the command.
+func (a *app) reading() dataset.Options { return dataset.Options{Stdin: a.in} }
+
+// readTexts reads whole documents into memory.
+func readTexts(o dataset.Options, files []string) (out []string, err error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	var pieces []string
+	for d, err := range dataset.Texts(o, files...) {
+		if err != nil {
+			return nil, err
+		}
+		pieces = append(pieces, d.Text)
+		if d.Last {
+			out = append(out, strings.Join(pieces, ""))
+			pieces = pieces[:0]
+		}
+	}
+	return out, nil
+}
+
+// readDemonstrations reads prompts with completions; conversations are refused.
+func readDemonstrations(o dataset.Options, files []string) (out []dataset.Demonstration, err error) {
+	for d, err := range dataset.Demonstrations(o, files...) {
+		if err == nil && d.Messages != nil {
+			err = fmt.Errorf("demonstration %d: found messages, expected a prompt and a completion that are texts", len(out)+1)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
 }

@@ -124,7 +124,7 @@ func (a *app) labelImportCommand() *cobra.Command {
 		}
 		var tasks []storage.Task
 		for _, path := range data {
-			groups, err := dataset.Groups(path)
+			groups, err := dataset.Collect(dataset.Groups(a.reading(), path))
 			if err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (a *app) labelImportCommand() *cobra.Command {
 		}
 		var made []storage.Ranking
 		for _, path := range rankings {
-			list, err := dataset.Rankings(path)
+			list, err := dataset.Collect(dataset.Rankings(a.reading(), path))
 			if err != nil {
 				return err
 			}

@@ -44,7 +44,7 @@ func (a *app) ppoCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list, err := dataset.Prompts(prompts)
+		list, err := dataset.Collect(dataset.Prompts(a.reading(), prompts))
 		if err != nil {
 			return err
 		}
@@ -96,7 +96,7 @@ func openSamples(run checkpoint.Run) (samplesFile, error) {
 		return s, nil
 	}
 	step, _, err := checkpoint.Latest(filepath.Join(run.Dir, "checkpoints"))
-	if err != nil {
+	if err != nil && !errors.Is(err, checkpoint.ErrNone) {
 		return s, fmt.Errorf("resume %s: %w", run.Dir, err)
 	}
 	raw, err := os.ReadFile(s.path)

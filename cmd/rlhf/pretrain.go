@@ -10,7 +10,6 @@ import (
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/internal/checkpoint"
-	"rlhf/internal/dataset"
 	"rlhf/sft"
 )
 
@@ -34,9 +33,9 @@ func (a *app) pretrainCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var sets [2][]sft.Example
+		var sets [2]sft.Examples
 		for i, files := range [][]string{data, eval} {
-			texts, err := dataset.Texts(files...)
+			texts, err := readTexts(a.reading(), files)
 			if err != nil {
 				return err
 			}
@@ -53,20 +52,20 @@ func (a *app) pretrainCommand() *cobra.Command {
 }
 
 // pretrain trains a model from scratch.
-func (a *app) pretrain(ctx context.Context, c configs.Config, tok *bpe.Tokenizer, train, eval []sft.Example, run checkpoint.Run) (*gpt.Model, sft.Result, error) {
+func (a *app) pretrain(ctx context.Context, c configs.Config, tok *bpe.Tokenizer, train, eval sft.Examples, run checkpoint.Run) (*gpt.Model, sft.Result, error) {
 	m, err := gpt.New(gpt.Config{VocabSize: tok.VocabSize(), NPositions: c.Model.NPositions, NEmbd: c.Model.NEmbd, NLayer: c.Model.NLayer, NHead: c.Model.NHead, LayerNormEpsilon: 1e-5})
 	if err != nil {
 		return nil, sft.Result{}, err
 	}
 	m.Init(c.Model.Seed)
 	run.Tokenizer, run.Progress = tokenizerFiles(tok), a.progress("pretrain")
-	r, err := sft.Train(ctx, c.Pretrain, m, train, eval, run, a.log)
+	r, err := sft.Train(ctx, c.Pretrain, m, sft.Task{Train: train, Eval: eval}, run, a.log)
 	return m, r, err
 }
 
 // documents returns texts, each ended by the end-of-text token, in pieces of at most n tokens.
-func documents(tok *bpe.Tokenizer, texts []string, n int) []sft.Example {
-	var out []sft.Example
+func documents(tok *bpe.Tokenizer, texts []string, n int) sft.Examples {
+	var out sft.Examples
 	for _, text := range texts {
 		ids := tok.Encode(text)
 		if id := tok.EndOfText(); id >= 0 {

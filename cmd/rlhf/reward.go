@@ -57,7 +57,7 @@ func (a *app) rewardCommand() *cobra.Command {
 // readRankings reads the rankings of a database or of files.
 func readRankings(ctx context.Context, path string, files []string) (out []dataset.Ranking, err error) {
 	for _, file := range files {
-		list, err := dataset.Rankings(file)
+		list, err := dataset.Collect(dataset.Rankings(dataset.Options{}, file))
 		if err != nil {
 			return nil, err
 		}

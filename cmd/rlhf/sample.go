@@ -44,7 +44,7 @@ func (a *app) sampleCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		list, err := dataset.Prompts(prompts)
+		list, err := dataset.Collect(dataset.Prompts(a.reading(), prompts))
 		if err != nil {
 			return err
 		}

@@ -31,9 +31,9 @@ func (a *app) sftCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var sets [2][]sft.Example
+		var sets [2]sft.Examples
 		for i, files := range [][]string{data, eval} {
-			d, err := dataset.Demonstrations(files...)
+			d, err := readDemonstrations(a.reading(), files)
 			if err != nil {
 				return err
 			}
@@ -53,14 +53,14 @@ func (a *app) sftCommand() *cobra.Command {
 }
 
 // sft fine-tunes a model in place.
-func (a *app) sft(ctx context.Context, c configs.Config, l language, train, eval []sft.Example, run checkpoint.Run) (sft.Result, error) {
+func (a *app) sft(ctx context.Context, c configs.Config, l language, train, eval sft.Examples, run checkpoint.Run) (sft.Result, error) {
 	run.Tokenizer, run.Progress = l.files, a.progress("sft")
-	return sft.Train(ctx, c.SFT, l.model, train, eval, run, a.log)
+	return sft.Train(ctx, c.SFT, l.model, sft.Task{Train: train, Eval: eval}, run, a.log)
 }
 
 // demonstrations returns prompts with their completions and the end-of-text token. A completion too long for the
 // model is cut; a prompt that leaves no room is dropped.
-func demonstrations(l language, data []dataset.Demonstration) (out []sft.Example, cut, dropped int) {
+func demonstrations(l language, data []dataset.Demonstration) (out sft.Examples, cut, dropped int) {
 	n := l.model.Config.NPositions
 	for _, d := range data {
 		prompt := l.tok.Encode(d.Prompt)
@@ -69,8 +69,8 @@ func demonstrations(l language, data []dataset.Demonstration) (out []sft.Example
 			cut++
 			tokens = tokens[:n]
 		}
-		if e := (sft.Example{Tokens: tokens, PromptLen: len(prompt)}); len(tokens) > max(len(prompt), 1) {
-			out = append(out, e)
+		if len(tokens) > max(len(prompt), 1) {
+			out = append(out, sft.After(len(prompt), tokens))
 		} else {
 			dropped++
 		}

@@ -12,7 +12,6 @@ import (
 
 	"rlhf/configs"
 	"rlhf/gpt/bpe"
-	"rlhf/internal/dataset"
 )
 
 func (a *app) tokenizerCommand() *cobra.Command {
@@ -33,7 +32,7 @@ func (a *app) tokenizerTrainCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		texts, err := dataset.Texts(data...)
+		texts, err := readTexts(a.reading(), data)
 		if err != nil {
 			return err
 		}

@@ -20,21 +20,22 @@ func file(t testing.TB, name, text string) string {
 }
 
 func TestReaders(t *testing.T) {
-	texts, err := Texts(file(t, "a.txt", "one\n\ntwo"), file(t, "b.jsonl", "{\"text\":\"x\",\"more\":1}\n\n{\"text\":\"é\"}"))
-	if err != nil || !reflect.DeepEqual(texts, []string{"one\n\ntwo", "x", "é"}) {
-		t.Errorf("texts %q, %v", texts, err)
+	var report Report
+	texts, err := Collect(Texts(Options{Report: &report}, file(t, "a.txt", "one\n\ntwo"), file(t, "b.jsonl", "{\"text\":\"x\",\"more\":1}\n\n{\"text\":\"é\"}")))
+	if want := []Document{{"one\n\ntwo", true}, {"x", true}, {"é", true}}; err != nil || !reflect.DeepEqual(texts, want) || report.Read != 3 {
+		t.Errorf("texts %v, %v, read %d", texts, err, report.Read)
 	}
-	d, err := Demonstrations(file(t, "d.jsonl", `{"prompt":"p","completion":"c"}`))
-	if err != nil || !reflect.DeepEqual(d, []Demonstration{{"p", "c"}}) {
+	d, err := Collect(Demonstrations(Options{}, file(t, "d.jsonl", `{"prompt":"p","completion":"c"}`)))
+	if err != nil || !reflect.DeepEqual(d, []Demonstration{{Prompt: "p", Completion: "c"}}) {
 		t.Errorf("demonstrations %v, %v", d, err)
 	}
-	p, err := Prompts(file(t, "p.jsonl", "{\"prompt\":\"p\",\"id\":7}\n{\"tokens\":[1,2]}"))
+	p, err := Collect(Prompts(Options{}, file(t, "p.jsonl", "{\"prompt\":\"p\",\"id\":7}\n{\"tokens\":[1,2]}")))
 	if err != nil || p[0].Text != "p" || string(p[0].Fields["id"]) != "7" || !reflect.DeepEqual(p[1].Tokens, []int32{1, 2}) {
 		t.Errorf("prompts %v, %v", p, err)
 	}
-	g, err := Groups(file(t, "g.jsonl", `{"prompt":"p","completions":[{"model":"a","text":"x"},{"model":"b","completion":"y"}]}
+	g, err := Collect(Groups(Options{}, file(t, "g.jsonl", `{"prompt":"p","completions":[{"model":"a","text":"x"},{"model":"b","completion":"y"}]}
 {"prompt":"q","sample":0,"completion":"x","tokens":[1]}
-{"prompt":"q","sample":1,"completion":"y","model":"m"}`))
+{"prompt":"q","sample":1,"completion":"y","model":"m"}`)))
 	want := []Group{{Prompt: "p", Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}}},
 		{Prompt: "q", Completions: []Completion{{Text: "x", Tokens: []int32{1}}, {Text: "y", Model: "m"}}}}
 	if err != nil || !reflect.DeepEqual(g, want) {
@@ -49,7 +50,7 @@ func TestRankingsRoundTrip(t *testing.T) {
 	if err := WriteRanking(&b, in); err != nil {
 		t.Fatal(err)
 	}
-	out, err := Rankings(file(t, "r.jsonl", b.String()+`{"prompt":"q","chosen":" yes","rejected":" no"}`))
+	out, err := Collect(Rankings(Options{}, file(t, "r.jsonl", b.String()+`{"prompt":"q","chosen":" yes","rejected":" no"}`)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,11 +61,11 @@ func TestRankingsRoundTrip(t *testing.T) {
 }
 
 func TestErrorsNameFileLineAndField(t *testing.T) {
-	rankings := func(p string) error { _, err := Rankings(p); return err }
-	texts := func(p string) error { _, err := Texts(p); return err }
-	demos := func(p string) error { _, err := Demonstrations(p); return err }
-	groups := func(p string) error { _, err := Groups(p); return err }
-	prompts := func(p string) error { _, err := Prompts(p); return err }
+	rankings := func(p string) error { _, err := Collect(Rankings(Options{}, p)); return err }
+	texts := func(p string) error { _, err := Collect(Texts(Options{}, p)); return err }
+	demos := func(p string) error { _, err := Collect(Demonstrations(Options{}, p)); return err }
+	groups := func(p string) error { _, err := Collect(Groups(Options{}, p)); return err }
+	prompts := func(p string) error { _, err := Collect(Prompts(Options{}, p)); return err }
 	const two = `"prompt":"p","completions":[{"text":"x"},{"text":"y"}]`
 	for _, test := range []struct {
 		name, text, want string
@@ -74,7 +75,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 		{"list.jsonl", "[1]", "list.jsonl:1: not a JSON object", texts},
 		{"null.jsonl", "null", "null.jsonl:1: found null", texts},
 		{"missing.jsonl", `{"txt":"a"}`, `missing.jsonl:1: field "text": missing, the line has "txt"`, texts},
-		{"latin.txt", "a\nb\xe9", "latin.txt:2: not UTF-8", texts},
+		{"latin.txt", "a\nb\xe9", "latin.txt:2: found a byte 0xe9, expected UTF-8", texts},
 		{"type.jsonl", `{"prompt":"a","completion":5}`, `field "completion": found 5, expected string`, demos},
 		{"nullfield.jsonl", `{"prompt":null,"completion":""}`, `field "prompt": found null, expected string`, demos},
 		{"tokens.jsonl", `{"tokens":["a"]}`, `field "tokens": found ["a"], expected []int32`, prompts},
@@ -91,7 +92,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
 		}
 	}
-	if _, err := Texts(filepath.Join(t.TempDir(), "gone.jsonl")); err == nil || !strings.Contains(err.Error(), "gone.jsonl") {
+	if _, err := Collect(Texts(Options{}, filepath.Join(t.TempDir(), "gone.jsonl"))); err == nil || !strings.Contains(err.Error(), "gone.jsonl") {
 		t.Errorf("missing file: %v", err)
 	}
 }
@@ -126,7 +127,11 @@ func FuzzRankings(f *testing.F) {
 	f.Add([]byte(`{"prompt":"p","completions":[{"text":"x"},{"text":"y"}],"ranks":[1,2],"labeler":"w"}`))
 	f.Add([]byte(`{"prompt":"p","chosen":"x","rejected":"y"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if r, err := parseRanking(raw); err == nil && r.check() != nil {
+		o, err := parseObject(raw)
+		if err != nil {
+			return
+		}
+		if r, err := parseRanking(o); err == nil && r.check() != nil {
 			t.Errorf("%s was read although %v", raw, r.check())
 		}
 	})

@@ -24,23 +24,10 @@ type Ranking struct {
 	Shown        []int        `json:"shown,omitempty"` // completions in the order the labeler saw them
 }
 
-// Rankings reads lines of the project's own format or of TRL's preference format,
+// parseRanking parses the project's own format, or TRL's preference format,
 // {"prompt": …, "chosen": …, "rejected": …}, whose labeler is "imported".
-func Rankings(path string) (out []Ranking, err error) {
-	err = lines(path, func(_ int, raw []byte) error {
-		r, err := parseRanking(raw)
-		out = append(out, r)
-		return err
-	})
-	return out, err
-}
-
-func parseRanking(raw []byte) (r Ranking, err error) {
-	o, err := parse(raw)
-	if err != nil {
-		return r, err
-	}
-	if _, ok := o["chosen"]; ok {
+func parseRanking(o object) (r Ranking, err error) {
+	if o.has("chosen") {
 		return parsePair(o)
 	}
 	if r.Prompt, err = field[string](o, "prompt"); err != nil {
@@ -55,18 +42,24 @@ func parseRanking(raw []byte) (r Ranking, err error) {
 	if r.Labeler, err = field[string](o, "labeler"); err != nil {
 		return r, err
 	}
-	var rest struct {
-		PromptTokens []int32   `json:"prompt_tokens"`
-		CreatedAt    time.Time `json:"created_at"`
-		ActiveMS     int64     `json:"active_ms"`
-		Comment      string    `json:"comment"`
-		Extra        bool      `json:"extra"`
-		Shown        []int     `json:"shown"`
-	}
-	if err := json.Unmarshal(raw, &rest); err != nil {
+	if r.PromptTokens, err = optional[[]int32](o, "prompt_tokens"); err != nil {
 		return r, err
 	}
-	r.PromptTokens, r.CreatedAt, r.ActiveMS, r.Comment, r.Extra, r.Shown = rest.PromptTokens, rest.CreatedAt, rest.ActiveMS, rest.Comment, rest.Extra, rest.Shown
+	if r.CreatedAt, err = optional[time.Time](o, "created_at"); err != nil {
+		return r, err
+	}
+	if r.ActiveMS, err = optional[int64](o, "active_ms"); err != nil {
+		return r, err
+	}
+	if r.Comment, err = optional[string](o, "comment"); err != nil {
+		return r, err
+	}
+	if r.Extra, err = optional[bool](o, "extra"); err != nil {
+		return r, err
+	}
+	if r.Shown, err = optional[[]int](o, "shown"); err != nil {
+		return r, err
+	}
 	return r, r.check()
 }
 

@@ -57,8 +57,8 @@ func AttentionCachedScratch(c, heads, cap int) int {
 
 // AttentionCached adds the new positions of the slots s0 to s1 to their caches and
 // computes their attention: o (rows, c) from qkv (rows, 3c), each row holding the
-// query, key and value of all heads. The numbers are those of AttentionStore and Attention.
-func AttentionCached(o, qkv, cache []float32, s Slots, s0, s1, c, heads, cap int, scratch []float32) {
+// query, key and value of all heads, of which those from h0 to h1 are in work. The numbers are those of AttentionStore and Attention.
+func AttentionCached(o, qkv, cache []float32, s Slots, s0, s1, c, heads, h0, h1, cap int, scratch []float32) {
 	nk, nv := AttentionSize(c/heads, cap)
 	for k := s0; k < s1; k++ {
 		if end := s.At[k] + s.Feeds[k]; int(end) > cap || int(s.Cache[k])+heads*(nk+nv) > len(cache) {
@@ -69,7 +69,7 @@ func AttentionCached(o, qkv, cache []float32, s Slots, s0, s1, c, heads, cap int
 		f32("qkv", qkv, rows*3*c)
 	}
 	C.k_attention_cached(f32("o", o, 0), f32("qkv", qkv, 0), f32("cache", cache, 0), i64("cache offsets", s.Cache[s0:], s1-s0), i64("rows", s.Rows[s0:], s1-s0),
-		i64("feeds", s.Feeds[s0:], s1-s0), i64("positions", s.At[s0:], s1-s0), i(s1-s0), i(c), i(heads), i(cap),
+		i64("feeds", s.Feeds[s0:], s1-s0), i64("positions", s.At[s0:], s1-s0), i(s1-s0), i(c), i(heads), i(h0), i(h1), i(cap),
 		f32("scratch", scratch, AttentionCachedScratch(c, heads, cap)))
 }
 

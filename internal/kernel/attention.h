@@ -142,21 +142,21 @@ static void decode(float *o, const float *q, const float *kt, int64_t nk, int64_
 
 // attention_cached stores and attends for some slots: slot i adds feeds[i] positions from ats[i] on, whose rows of qkv
 // and o begin at row rows[i], to the cache at caches[i] (nh heads of keys (cap, hd) and values (cap, hdp)). A row of qkv
-// holds query, key and value of all heads, c apart. scratch holds (nh+TILE)*(cap + hdp) floats.
+// holds query, key and value of all heads, c apart; those from h0 to h1 are in work. scratch holds (nh+TILE)*(cap + hdp) floats.
 static void attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
-	int64_t slots, int64_t c, int64_t nh, int64_t cap, float *scratch) {
+	int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *scratch) {
 	const rlhf_dropout none = {0};
 	const int64_t hd = c / nh, nk = cap * hd, nv = cap * round_up(hd, PANEL);
 	for (int64_t i = 0; i < slots; i++) {
 		const float *q = qkv + rows[i] * 3 * c;
 		float *kt = cache + caches[i], *out = o + rows[i] * c;
 		const int64_t t0 = ats[i], t1 = t0 + feeds[i];
-		for (int64_t h = 0; h < nh; h++) {
+		for (int64_t h = h0; h < h1; h++) {
 			float *k = kt + h * (nk + nv);
 			attention_store(k, k + nk, q + c + h * hd, q + 2 * c + h * hd, 3 * c, hd, t0, t1);
 			if (feeds[i] > 1) attention(out + h * hd, c, q + h * hd, 3 * c, k, k + nk, &none, hd, t0, t1, scratch);
 		}
-		if (feeds[i] == 1) decode(out, q, kt, nk, nv, nh, hd, t0, scratch);
+		if (feeds[i] == 1) decode(out + h0 * hd, q + h0 * hd, kt + h0 * (nk + nv), nk, nv, h1 - h0, hd, t0, scratch);
 	}
 }
 

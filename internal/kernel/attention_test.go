@@ -112,7 +112,12 @@ func testCached(t *testing.T, qkv, out []float32, T, hd int) {
 	for at := 0; at < T; {
 		feed := min(1+at%4*3, T-at)
 		s := Slots{Cache: []int64{-1, 7}, Rows: []int64{-1, int64(at)}, Feeds: []int64{-1, int64(feed)}, At: []int64{-1, int64(at)}}
-		AttentionCached(got, qkv, cache, s, 1, 2, C, heads, cap, scratch)
+		if at%2 == 0 {
+			AttentionCached(got, qkv, cache, s, 1, 2, C, heads, 0, heads, cap, scratch)
+		} else { // one head after the other
+			AttentionCached(got, qkv, cache, s, 1, 2, C, heads, 1, heads, cap, scratch)
+			AttentionCached(got, qkv, cache, s, 1, 2, C, heads, 0, 1, cap, scratch)
+		}
 		at += feed
 	}
 	for n := range T {

@@ -38,8 +38,8 @@ CALL void k_attention(float *o, int64_t ldo, const float *q, int64_t ldq, const 
 	rlhf_kernel->attention(o, ldo, q, ldq, kt, v, &d, hd, t0, t1, s);
 }
 CALL void k_attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
-	int64_t slots, int64_t c, int64_t nh, int64_t cap, float *s) {
-	rlhf_kernel->attention_cached(o, qkv, cache, caches, rows, feeds, ats, slots, c, nh, cap, s);
+	int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *s) {
+	rlhf_kernel->attention_cached(o, qkv, cache, caches, rows, feeds, ats, slots, c, nh, h0, h1, cap, s);
 }
 CALL void k_attention_backward(float *dqkv, int64_t ldd, const float *qkv, int64_t ldq, const float *dout, int64_t ldo,
 	const uint64_t *keys, uint64_t salt, uint32_t keep, float scale, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *s) {
@@ -62,6 +62,9 @@ CALL void k_head_backward(float *l, int64_t ldl, const int32_t *tgt, const float
 	rlhf_kernel->head_backward(l, ldl, tgt, dlp, dent, lse, ent, scale, rows, v0, cols);
 }
 CALL int32_t k_sample(float *lp, double *parts, const float *l, float scale, double u, int greedy, int64_t v) { return rlhf_kernel->sample(lp, parts, l, scale, u, greedy, v); }
+CALL int64_t k_candidates(int32_t *ids, float *z, float *w, const float *l, float scale, float low, float top, int64_t v) {
+	return rlhf_kernel->candidates(ids, z, w, l, scale, low, top, v);
+}
 CALL void k_dot(float *y, const float *x, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot(y, x, w, rows, c); }
 CALL void k_dot_backward(float *dx, const float *dy, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot_backward(dx, dy, w, rows, c); }
 CALL void k_adamw(float *th, float *m, float *v, float *g, int64_t n, float gs, float b1, float b2, float lr, float r2, float eps, float keep) {

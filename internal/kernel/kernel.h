@@ -63,7 +63,7 @@ typedef struct {
 	void (*attention)(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v, const rlhf_dropout *drop,
 		int64_t hd, int64_t t0, int64_t t1, float *scratch);
 	void (*attention_cached)(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
-		int64_t slots, int64_t c, int64_t nh, int64_t cap, float *scratch);
+		int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *scratch);
 	void (*attention_backward)(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
 		const rlhf_dropout *drop, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch);
 
@@ -78,6 +78,7 @@ typedef struct {
 	void (*head_backward)(float *logits, int64_t ldl, const int32_t *targets, const float *dlogprobs, const float *dentropy,
 		const double *lse, const float *entropy, float scale, int64_t rows, int64_t v0, int64_t cols);
 	int32_t (*sample)(float *logprob, double *parts, const float *logits, float scale, double u, int greedy, int64_t v);
+	int64_t (*candidates)(int32_t *ids, float *z, float *weights, const float *logits, float scale, float low, float top, int64_t v);
 	void (*dot)(float *y, const float *x, const float *w, int64_t rows, int64_t c);
 	void (*dot_backward)(float *dx, const float *dy, const float *w, int64_t rows, int64_t c);
 

@@ -1,0 +1,164 @@
+package dataset
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+)
+
+// Prompt is a prompt as text or as token ids, with the other fields of its line.
+type Prompt struct {
+	Text   string
+	Tokens []int32 // nil if the line has text
+	Fields map[string]json.RawMessage
+}
+
+// Prompts reads lines {"prompt": …} or {"tokens": […]}; other fields are kept.
+func Prompts(o Options, paths ...string) iter.Seq2[Prompt, error] {
+	return readAs(o, paths, func(f *File) iter.Seq2[Prompt, error] {
+		return record1(f, func(o object) (p Prompt, err error) {
+			p.Fields = o
+			if o.has("tokens") {
+				p.Tokens, err = field[[]int32](o, "tokens")
+			} else {
+				p.Text, err = field[string](o, "prompt")
+			}
+			return p, err
+		})
+	})
+}
+
+// readAs yields the records of files of JSON that are all of one form, which no format has a name for.
+func readAs[T any](o Options, paths []string, reader func(*File) iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		files, err := expand(o, jsonExtensions, paths)
+		if err != nil {
+			var zero T
+			yield(zero, err)
+			return
+		}
+		for _, f := range files {
+			more := deliver(o, reader(f), yield)
+			f.Close()
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// Completion is one text that answers a prompt.
+type Completion struct {
+	Model    string          `json:"model"`
+	Text     string          `json:"text"`
+	Tokens   []int32         `json:"tokens,omitempty"`
+	Sampling json.RawMessage `json:"sampling,omitempty"`
+}
+
+// Group is a prompt with the completions to rank.
+type Group struct {
+	Prompt      string
+	Tokens      []int32
+	Completions []Completion
+}
+
+// Groups reads what is to be ranked: lines {"prompt": …, "completions": [{"model": …, "text": …}]}, with "completion"
+// for "text" as AI2 writes it, or what the sample command writes, one line {"prompt": …, "sample": k, "completion": …}
+// for each completion, the lines of a prompt one after another.
+func Groups(o Options, paths ...string) iter.Seq2[Group, error] {
+	return readAs(o, paths, func(f *File) iter.Seq2[Group, error] {
+		return func(yield func(Group, error) bool) {
+			var open *Group // lines of the sample command, as long as their prompt stays the same
+			flush := func() bool {
+				g := open
+				open = nil
+				return g == nil || yield(*g, nil)
+			}
+			for l, err := range record1(f, parseGroup) {
+				switch {
+				case err != nil:
+					if !yield(Group{}, err) {
+						return
+					}
+				case l.sampled && open != nil && open.Prompt == l.Prompt:
+					open.Completions = append(open.Completions, l.Completions...)
+				default:
+					if !flush() {
+						return
+					}
+					if !l.sampled {
+						if !yield(l.Group, nil) {
+							return
+						}
+						continue
+					}
+					open = &l.Group
+				}
+			}
+			flush()
+		}
+	})
+}
+
+// groupLine is a group, or one completion of one.
+type groupLine struct {
+	Group
+	sampled bool
+}
+
+func parseGroup(o object) (l groupLine, err error) {
+	if l.Prompt, err = field[string](o, "prompt"); err != nil {
+		return l, err
+	}
+	if l.Tokens, err = optional[[]int32](o, "prompt_tokens"); err != nil {
+		return l, err
+	}
+	if o.has("completions") {
+		l.Completions, err = completions(o)
+		return l, err
+	}
+	c, err := sampled(o)
+	l.Completions, l.sampled = []Completion{c}, true
+	return l, err
+}
+
+// sampled reads a line of the sample command.
+func sampled(o object) (c Completion, err error) {
+	if c.Text, err = field[string](o, "completion"); err != nil {
+		return c, err
+	}
+	if c.Tokens, err = optional[[]int32](o, "tokens"); err != nil {
+		return c, err
+	}
+	c.Model, err = optional[string](o, "model")
+	return c, err
+}
+
+// completions reads the field of that name.
+func completions(o object) (out []Completion, err error) {
+	list, err := field[[]object](o, "completions")
+	if err != nil {
+		return nil, err
+	}
+	for k, each := range list {
+		var c Completion
+		name := "text"
+		if _, ok := each[name]; !ok {
+			name = "completion"
+		}
+		if c.Text, err = field[string](each, name); err == nil {
+			c.Model, err = optional[string](each, "model")
+		}
+		if err == nil {
+			c.Tokens, err = optional[[]int32](each, "tokens")
+		}
+		if err == nil {
+			c.Sampling, err = optional[json.RawMessage](each, "sampling")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("completion %d: %w", k, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
