@@ -66,8 +66,8 @@ func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
 
 // speaking returns l with the template in its tokenizer's files, where other programs find it.
 func (l language) speaking(t chat.Template) language {
-	_ = t.Jinja() // MERGE: l.tok = l.tok.WithChatTemplate(t.Jinja())
-	l.files.Files = tokenizerFiles(l.tok).Files
+	l.tok = l.tok.WithChatTemplate(t.Jinja())
+	l.files.Files = l.tok.Files()
 	return l
 }
 
