@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -294,15 +293,6 @@ func (l *lineage) tree(b *strings.Builder, depth int) {
 		fmt.Fprintf(b, "%s%s: %s, sha256 %.12s\n", margin, p.Role, p.Lineage.text(), p.SHA256)
 		p.Lineage.tree(b, depth+1)
 	}
-}
-
-// thousands writes a number with commas.
-func thousands(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }
 
 // size writes a number of bytes.

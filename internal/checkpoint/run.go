@@ -30,6 +30,9 @@ type Run struct {
 	// equal ones. Checkpoints from before there were such digests are taken as they are.
 	Inputs map[string]string
 
+	// Lineage, if not nil, is written beside every model; Start and the saves fill in its steps and kernels.
+	Lineage *Lineage
+
 	// what Start resumed from, for Save; zero in a new run
 	step    int
 	kernels []string
@@ -152,8 +155,10 @@ func (r *Run) sameConfig() error {
 }
 
 // Save writes the checkpoint of a step of a run that was started and keeps the newest limit ones (0: all).
-func (r *Run) Save(step, limit int, c Checkpoint) error {
-	c.Tokenizer = r.Tokenizer
+func (r *Run) Save(step, limit int, c Checkpoint) (err error) {
+	if c.Tokenizer, err = r.tokenizer(step); err != nil {
+		return err
+	}
 	if err := save(StepDir(r.checkpoints(), step), c, origin{r.madeBy(step), r.Inputs}); err != nil {
 		return err
 	}
@@ -162,8 +167,8 @@ func (r *Run) Save(step, limit int, c Checkpoint) error {
 
 func (r *Run) bestDir() string { return filepath.Join(r.Dir, "best") }
 
-// SaveBest keeps m in Dir/best, in place of what was best before.
-func (r *Run) SaveBest(m *gpt.Model) error { return SaveModel(r.bestDir(), m, r.Tokenizer) }
+// SaveBest keeps m, the model of a step, in Dir/best, in place of what was best before.
+func (r *Run) SaveBest(step int, m *gpt.Model) error { return r.saveModel(r.bestDir(), step, m) }
 
 // Best sets m's parameters to those that SaveBest kept last.
 func (r *Run) Best(m *gpt.Model) error {
@@ -182,7 +187,31 @@ func (r *Run) Best(m *gpt.Model) error {
 	return nil
 }
 
-// Finish writes the trained model to Dir/model.
-func (r *Run) Finish(m *gpt.Model) error {
-	return SaveModel(filepath.Join(r.Dir, "model"), m, r.Tokenizer)
+// Finish writes the trained model, that of a step, to Dir/model.
+func (r *Run) Finish(step int, m *gpt.Model) error {
+	return r.saveModel(filepath.Join(r.Dir, "model"), step, m)
+}
+
+// Replace writes m in the place of the model that Finish wrote, of which it is another form, with its lineage.
+func (r *Run) Replace(m *gpt.Model) error {
+	dir := filepath.Join(r.Dir, "model")
+	lineage, err := ReadLineage(dir)
+	if err != nil {
+		return err
+	}
+	t := r.Tokenizer
+	if lineage != nil {
+		if t, err = lineage.beside(t); err != nil {
+			return err
+		}
+	}
+	return SaveModel(dir, m, t)
+}
+
+func (r *Run) saveModel(dir string, step int, m *gpt.Model) error {
+	t, err := r.tokenizer(step)
+	if err != nil {
+		return err
+	}
+	return SaveModel(dir, m, t)
 }

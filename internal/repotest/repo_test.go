@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"compare":  {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
-	"configs": {"compare", "labeling", "ppo", "reward", "sft"},
+	"configs": {"compare", "internal/chat", "labeling", "ppo", "reward", "sft"},
 
 	// wiring, and nobody imports it
 	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
