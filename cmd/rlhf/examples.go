@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -75,7 +76,6 @@ func (a *app) readCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string, 
 	c, err := corpus.Open(path, key)
 	switch {
 	case err == nil:
-		a.say("%s: %d tokens of %d documents, encoded before", path, c.Len(), c.Documents())
 		return texts{c, sources}, nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return texts{}, err
@@ -112,7 +112,15 @@ func corpusKey(o dataset.Options, tok *bpe.Tokenizer, sources []dataset.Source) 
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-func (a *app) encodeCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string, path, key string) error {
+func (a *app) encodeCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string, path, key string) (err error) {
+	undo := missingDirs(filepath.Dir(path))
+	defer func() {
+		for _, dir := range undo {
+			if err != nil {
+				_ = os.Remove(dir) // made here, and empty again
+			}
+		}
+	}()
 	w, err := corpus.NewWriter(path, tok.VocabSize(), key)
 	if err != nil {
 		return err
@@ -133,6 +141,17 @@ func (a *app) encodeCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string
 	}
 	bar.Done()
 	return w.Finish()
+}
+
+// missingDirs returns dir and those above it that do not exist yet, the innermost first.
+func missingDirs(dir string) (out []string) {
+	for {
+		if _, err := os.Stat(dir); err == nil || dir == filepath.Dir(dir) {
+			return out
+		}
+		out = append(out, dir)
+		dir = filepath.Dir(dir)
+	}
 }
 
 // demonstrated is what demonstrations became.

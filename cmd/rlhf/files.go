@@ -67,13 +67,16 @@ func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
 // speaking returns l with the template in its tokenizer's files, where other programs find it.
 func (l language) speaking(t chat.Template) language {
 	l.tok = l.tok.WithChatTemplate(t.Jinja())
-	l.files.Files = l.tok.Files()
+	l.files.Files = tokenizerFiles(l.tok).Files
 	return l
 }
 
 // tokenizerFiles returns a tokenizer's part of a model directory.
 func tokenizerFiles(tok *bpe.Tokenizer) checkpoint.Tokenizer {
 	t := checkpoint.Tokenizer{Files: tok.Files()}
+	if id := tok.BOS(); id >= 0 {
+		t.BOS = &id
+	}
 	if id := tok.EndOfText(); id >= 0 {
 		t.EndOfText = &id
 	}

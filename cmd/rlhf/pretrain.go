@@ -82,6 +82,10 @@ func newLanguage(tok *bpe.Tokenizer, c configs.Model) (language, error) {
 }
 
 func (p *pretraining) run(ctx context.Context, a *app) error {
+	run := checkpoint.Run{Dir: p.out, Config: p.c.YAML(false), Resume: p.resume}
+	if err := run.Check(); err != nil {
+		return err
+	}
 	if err := p.start(); err != nil {
 		return err
 	}
@@ -109,7 +113,7 @@ func (p *pretraining) run(ctx context.Context, a *app) error {
 	if task.Prompts, err = p.beginnings(a, n); err != nil {
 		return err
 	}
-	run := checkpoint.Run{Dir: p.out, Config: p.c.YAML(false), Resume: p.resume, Lineage: p.l.descends("pretrain", p.train.sources)}
+	run.Lineage = p.l.descends("pretrain", p.train.sources)
 	if p.model == "" {
 		run.Lineage.Parents = nil
 	}

@@ -45,15 +45,19 @@ func (a *app) sftCommand() *cobra.Command {
 		if t.c, err = a.settings(cmd.Flags()); err != nil {
 			return err
 		}
+		run := checkpoint.Run{Dir: t.out, Config: t.c.YAML(false), Resume: t.resume}
+		if err := run.Check(); err != nil {
+			return err
+		}
 		if t.l, err = loadLanguage(t.model); err != nil {
 			return err
 		}
-		return t.run(cmd.Context(), a)
+		return t.run(cmd.Context(), a, run)
 	})
 	return required(cmd, "data", "model", "out")
 }
 
-func (t *tuning) run(ctx context.Context, a *app) error {
+func (t *tuning) run(ctx context.Context, a *app, run checkpoint.Run) error {
 	c := t.c.SFT
 	x, err := newExampler(t.l, t.c.Chat.Template, c)
 	if err != nil {
@@ -80,7 +84,7 @@ func (t *tuning) run(ctx context.Context, a *app) error {
 	if err := t.mix(a, &task, x.n); err != nil {
 		return err
 	}
-	run := checkpoint.Run{Dir: t.out, Config: t.c.YAML(false), Resume: t.resume, Lineage: t.l.descends("sft", sources)}
+	run.Lineage = t.l.descends("sft", sources)
 	if err := t.judge(&task, run.Lineage); err != nil {
 		return err
 	}

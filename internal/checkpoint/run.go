@@ -40,12 +40,27 @@ type Run struct {
 
 func (r *Run) checkpoints() string { return filepath.Join(r.Dir, "checkpoints") }
 
+// Check returns the error that Start would, if it is already clear that the run
+// cannot begin or go on in Dir. It writes nothing.
+func (r *Run) Check() error {
+	if !r.Resume {
+		return r.unused()
+	}
+	if err := r.sameConfig(); err != nil {
+		return fmt.Errorf("resume %s: %w", r.Dir, err)
+	}
+	return nil
+}
+
 // Start begins or resumes a run: it restores c from the newest checkpoint if
 // Resume is set, and returns the step the run stands at with its metrics file,
 // cut back to that step. A run that would write over another, or go on with other
 // settings or inputs than it began with, is an error, and nothing is written then.
 // A run that goes on with another instruction set is not: log says what that means.
 func (r *Run) Start(c Checkpoint, log *slog.Logger) (step int, out *metrics.Writer, err error) {
+	if err = r.Check(); err != nil {
+		return 0, nil, err
+	}
 	if r.Resume {
 		step, err = r.resume(c, log)
 	} else {
@@ -60,9 +75,6 @@ func (r *Run) Start(c Checkpoint, log *slog.Logger) (step int, out *metrics.Writ
 
 // resume restores c from the newest checkpoint. A run that was killed before its first one begins again.
 func (r *Run) resume(c Checkpoint, log *slog.Logger) (step int, err error) {
-	if err := r.sameConfig(); err != nil {
-		return 0, fmt.Errorf("resume %s: %w", r.Dir, err)
-	}
 	step, dir, err := Latest(r.checkpoints())
 	if errors.Is(err, ErrNone) {
 		return 0, nil
@@ -117,8 +129,8 @@ func (r *Run) madeBy(step int) []string {
 
 func (r *Run) configFile() string { return filepath.Join(r.Dir, "config.yaml") }
 
-// begin makes the directory of a new run and keeps its settings.
-func (r *Run) begin() error {
+// unused returns an error if Dir holds a run.
+func (r *Run) unused() error {
 	for _, name := range []string{"config.yaml", "checkpoints", "model", "metrics.jsonl"} {
 		if _, err := os.Stat(filepath.Join(r.Dir, name)); err == nil {
 			return fmt.Errorf("%s holds a run already (%s): resume it or name another directory", r.Dir, name)
@@ -126,6 +138,11 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// begin makes the directory of a new run and keeps its settings.
+func (r *Run) begin() error {
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return err
 	}
@@ -201,7 +218,7 @@ func (r *Run) Replace(m *gpt.Model) error {
 	}
 	t := r.Tokenizer
 	if lineage != nil {
-		if t, err = lineage.beside(t); err != nil {
+		if t, err = lineage.Beside(t); err != nil {
 			return err
 		}
 	}
