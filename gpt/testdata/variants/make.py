@@ -1,6 +1,8 @@
-"""Makes golden.json, weights.safetensors and grads.safetensors beside it: loss and gradients of one small GPT-2 with each
+"""Makes golden.json, resize.json, weights.safetensors and grads.safetensors beside it: loss and gradients of one small GPT-2 with each
 activation, and with dropout by the very masks of internal/kernel/dropout.h, whose generator is written out again here;
 computed by PyTorch 2.8 and transformers 4.56.2 in float64. The model has an MLP of n_inner channels and a head of its own.
+resize.json holds what the same model's resize_token_embeddings draws new rows from: the arguments that it gives
+torch.distributions.MultivariateNormal, or the rows themselves where it draws nothing.
 Run as: python make.py
 """
 
@@ -92,6 +94,26 @@ def gradients(model):
     return total, {n: p.grad.float() for n, p in model.named_parameters()}
 
 
+def resized(weights, vocabulary):
+    """Returns mean and lower factor of the distributions that new rows of embedding and head of a model cut to so many tokens
+    are drawn from, and the first new rows."""
+    model, drawn = build("gelu_new", weights)[0].float(), []
+    if vocabulary < SHAPE["vocab_size"]:
+        model.resize_token_embeddings(vocabulary)
+    before = torch.distributions.multivariate_normal.MultivariateNormal
+
+    def record(*args, **kwargs):
+        d = before(*args, **kwargs)
+        drawn.append({"mean": d.loc.tolist(), "factor": d.scale_tril.tolist()})
+        return d
+
+    torch.distributions.multivariate_normal.MultivariateNormal = record
+    model.resize_token_embeddings(vocabulary + 3)
+    torch.distributions.multivariate_normal.MultivariateNormal = before
+    rows = [model.transformer.wte.weight[vocabulary], model.lm_head.weight[vocabulary]]
+    return {"vocab_size": vocabulary, "drawn": drawn, "rows": [r.tolist() for r in rows]}
+
+
 def main():
     _, weights = build("gelu_new")
     grads, cases = {}, []
@@ -104,7 +126,11 @@ def main():
     grads |= {f"dropout/{n}": x for n, x in g.items()}
     save_file(weights, "weights.safetensors")
     save_file(grads, "grads.safetensors")
-    golden = {"made_by": f"make.py with PyTorch {torch.__version__}, transformers {transformers.__version__}",
+    made_by = f"make.py with PyTorch {torch.__version__}, transformers {transformers.__version__}"
+    with open("resize.json", "w") as f:
+        json.dump({"made_by": made_by, "cases": [resized(weights, v) for v in (SHAPE["vocab_size"], 6)]}, f, indent=1)
+        f.write("\n")
+    golden = {"made_by": made_by,
               **SHAPE, "sequences": SEQUENCES, "loss_from": LOSS_FROM, "cases": cases}
     with open("golden.json", "w") as f:
         json.dump(golden, f, indent=1)
