@@ -74,6 +74,9 @@ func (l language) speaking(t chat.Template) language {
 // tokenizerFiles returns a tokenizer's part of a model directory.
 func tokenizerFiles(tok *bpe.Tokenizer) checkpoint.Tokenizer {
 	t := checkpoint.Tokenizer{Files: tok.Files()}
+	if id := tok.BOS(); id >= 0 {
+		t.BOS = &id
+	}
 	if id := tok.EndOfText(); id >= 0 {
 		t.EndOfText = &id
 	}

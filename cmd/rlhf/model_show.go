@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,32 +14,33 @@ import (
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/gpt/hf"
+	"rlhf/internal/checkpoint"
 )
 
 // modelFacts is what model show prints, as JSON under the names of config.json.
 type modelFacts struct {
-	Dir        string           `json:"dir"`
-	Kind       string           `json:"kind"` // "language" or "score"
-	VocabSize  int              `json:"vocab_size"`
-	NPositions int              `json:"n_positions"`
-	NEmbd      int              `json:"n_embd"`
-	NLayer     int              `json:"n_layer"`
-	NHead      int              `json:"n_head"`
-	NInner     int              `json:"n_inner"`
-	Activation string           `json:"activation_function"`
-	Epsilon    float32          `json:"layer_norm_epsilon"`
-	Head       string           `json:"head"` // "tied", "own" or "score"
-	EmbdPdrop  float64          `json:"embd_pdrop"`
-	AttnPdrop  float64          `json:"attn_pdrop"`
-	ResidPdrop float64          `json:"resid_pdrop"`
-	Parameters map[string]int   `json:"parameters"` // by part, and "total"
-	Memory     map[string]int64 `json:"memory_bytes"`
-	Files      []string         `json:"weights_files"`
-	Bytes      int64            `json:"weights_bytes"`
-	Dtypes     map[string]int64 `json:"weights_elements"` // by dtype
-	Tokenizer  *tokenizerFacts  `json:"tokenizer"`
-	Notes      []string         `json:"notes,omitempty"` // what does not agree
-	Lineage    *lineage         `json:"lineage"`
+	Dir        string              `json:"dir"`
+	Kind       string              `json:"kind"` // "language" or "score"
+	VocabSize  int                 `json:"vocab_size"`
+	NPositions int                 `json:"n_positions"`
+	NEmbd      int                 `json:"n_embd"`
+	NLayer     int                 `json:"n_layer"`
+	NHead      int                 `json:"n_head"`
+	NInner     int                 `json:"n_inner"`
+	Activation string              `json:"activation_function"`
+	Epsilon    float32             `json:"layer_norm_epsilon"`
+	Head       string              `json:"head"` // "tied", "own" or "score"
+	EmbdPdrop  float64             `json:"embd_pdrop"`
+	AttnPdrop  float64             `json:"attn_pdrop"`
+	ResidPdrop float64             `json:"resid_pdrop"`
+	Parameters map[string]int      `json:"parameters"` // by part, and "total"
+	Memory     map[string]int64    `json:"memory_bytes"`
+	Files      []string            `json:"weights_files"`
+	Bytes      int64               `json:"weights_bytes"`
+	Dtypes     map[string]int64    `json:"weights_elements"` // by dtype
+	Tokenizer  *tokenizerFacts     `json:"tokenizer"`
+	Notes      []string            `json:"notes,omitempty"` // what does not agree
+	Lineage    *checkpoint.Lineage `json:"lineage"`
 }
 
 type tokenizerFacts struct {
@@ -50,30 +49,6 @@ type tokenizerFacts struct {
 	Merges    int              `json:"merges"`
 	Special   map[string]int32 `json:"special_tokens"`
 }
-
-// lineage is lineage.json: the run that made a model, its data, and what it started from.
-type lineage struct {
-	Stage     string          `json:"stage"`
-	CreatedBy string          `json:"created_by,omitempty"`
-	Parents   []lineageParent `json:"parents,omitempty"`
-	Data      []lineageData   `json:"data,omitempty"`
-	Steps     int             `json:"steps,omitempty"`
-	Kernels   []string        `json:"kernels,omitempty"`
-}
-
-type lineageParent struct {
-	Role    string   `json:"role"`
-	SHA256  string   `json:"sha256"`
-	Lineage *lineage `json:"lineage,omitempty"`
-}
-
-type lineageData struct {
-	Name   string `json:"name"`
-	SHA256 string `json:"sha256"`
-	Bytes  int64  `json:"bytes"`
-}
-
-const lineageFile = "lineage.json"
 
 func (a *app) modelShowCommand() *cobra.Command {
 	var asJSON bool
@@ -126,7 +101,7 @@ func readModelFacts(dir string) (modelFacts, error) {
 	if err := f.readTokenizer(dir, info.Settings); err != nil {
 		return f, err
 	}
-	f.Lineage, err = readLineage(dir)
+	f.Lineage, err = checkpoint.ReadLineage(dir)
 	return f, err
 }
 
@@ -159,9 +134,9 @@ func (f *modelFacts) readTokenizer(dir string, s hf.Settings) error {
 		return err
 	}
 	f.Tokenizer = &tokenizerFacts{Kind: "byte-level BPE", VocabSize: tok.VocabSize(), Merges: len(tok.Merges()), Special: map[string]int32{}}
-	for _, id := range []int32{tok.EndOfText(), tok.Pad()} {
-		if id >= 0 {
-			f.Tokenizer.Special[tok.DecodeSpecial([]int32{id})] = id
+	for _, t := range tok.Added() {
+		if t.Special {
+			f.Tokenizer.Special[t.Content] = t.ID
 		}
 	}
 	if n, v := tok.VocabSize(), f.VocabSize; n > v {
@@ -173,7 +148,7 @@ func (f *modelFacts) readTokenizer(dir string, s hf.Settings) error {
 		name  string
 		said  *int32
 		token int32
-	}{{"eos_token_id", s.EOS, tok.EndOfText()}, {"pad_token_id", s.Pad, tok.Pad()}} {
+	}{{"bos_token_id", s.BOS, tok.BOS()}, {"eos_token_id", s.EOS, tok.EndOfText()}, {"pad_token_id", s.Pad, tok.Pad()}} {
 		if id.said != nil && id.token >= 0 && *id.said != id.token {
 			f.Notes = append(f.Notes, fmt.Sprintf("%s: config.json says %d, the tokenizer %d", id.name, *id.said, id.token))
 		}
@@ -192,27 +167,6 @@ func optionalTokenizer(dir string) (*bpe.Tokenizer, error) {
 		return nil, nil
 	}
 	return bpe.Load(dir)
-}
-
-// readLineage reads lineage.json; it returns nil if there is none.
-func readLineage(dir string) (*lineage, error) {
-	path := filepath.Join(dir, lineageFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	l := new(lineage)
-	if err := json.Unmarshal(raw, l); err != nil {
-		var kind *json.UnmarshalTypeError
-		if errors.As(err, &kind) {
-			err = fmt.Errorf("line %d: %s: found %s, expected %s", 1+bytes.Count(raw[:kind.Offset], []byte{'\n'}), kind.Field, kind.Value, kind.Type)
-		}
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return l, nil
 }
 
 // String prints the facts for people.
@@ -242,8 +196,8 @@ func (f modelFacts) String() string {
 	if f.Lineage == nil {
 		line("lineage", "none is known")
 	} else {
-		line("lineage", "%s", f.Lineage.text())
-		f.Lineage.tree(&b, 1)
+		line("lineage", "%s", lineageLine(f.Lineage))
+		lineageTree(&b, f.Lineage, 1)
 	}
 	return b.String()
 }
@@ -264,8 +218,8 @@ func (t *tokenizerFacts) String() string {
 	return fmt.Sprintf("%s, %d tokens, %d merges; special: %s", t.Kind, t.VocabSize, t.Merges, strings.Join(special, ", "))
 }
 
-// text is a lineage in one line, without its parents.
-func (l *lineage) text() string {
+// lineageLine is a lineage in one line, without its parents.
+func lineageLine(l *checkpoint.Lineage) string {
 	s := l.Stage
 	if l.Steps > 0 {
 		s += fmt.Sprintf(", %d steps", l.Steps)
@@ -273,14 +227,11 @@ func (l *lineage) text() string {
 	if len(l.Kernels) > 0 {
 		s += ", computed with " + strings.Join(l.Kernels, " and ")
 	}
-	if l.CreatedBy != "" {
-		s += ", by " + l.CreatedBy
-	}
 	return s
 }
 
-// tree prints data and parents, each level further in.
-func (l *lineage) tree(b *strings.Builder, depth int) {
+// lineageTree prints data and parents, each level further in.
+func lineageTree(b *strings.Builder, l *checkpoint.Lineage, depth int) {
 	margin := strings.Repeat("  ", depth) + strings.Repeat(" ", 11)
 	for _, d := range l.Data {
 		fmt.Fprintf(b, "%sdata %s, %s, sha256 %.12s\n", margin, d.Name, size(d.Bytes), d.SHA256)
@@ -290,8 +241,8 @@ func (l *lineage) tree(b *strings.Builder, depth int) {
 			fmt.Fprintf(b, "%s%s: sha256 %.12s, nothing more is known\n", margin, p.Role, p.SHA256)
 			continue
 		}
-		fmt.Fprintf(b, "%s%s: %s, sha256 %.12s\n", margin, p.Role, p.Lineage.text(), p.SHA256)
-		p.Lineage.tree(b, depth+1)
+		fmt.Fprintf(b, "%s%s: %s, sha256 %.12s\n", margin, p.Role, lineageLine(p.Lineage), p.SHA256)
+		lineageTree(b, p.Lineage, depth+1)
 	}
 }
 

@@ -40,6 +40,18 @@ type role struct {
 // Added returns the added tokens by id, special ones and others.
 func (t *Tokenizer) Added() []Token { return slices.Clone(t.added) }
 
+// Roles returns the names of the tokens that play a part, by bos_token and the other
+// parts of special_tokens_map.json.
+func (t *Tokenizer) Roles() map[string]string {
+	out := map[string]string{}
+	for _, r := range t.roles.all() {
+		if *r.token != "" {
+			out[r.name] = *r.token
+		}
+	}
+	return out
+}
+
 // ID returns the id of the added token of this name, or -1 if there is none.
 func (t *Tokenizer) ID(name string) int32 {
 	if id, ok := t.names[name]; ok {

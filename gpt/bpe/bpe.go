@@ -94,24 +94,28 @@ func (t *Tokenizer) Merges() [][2]string {
 // tokenizers does it with encode_special_tokens. If the tokenizer has
 // add_prefix_space, a space goes before each piece of text between added tokens that
 // begins with none.
-func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
+func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false, t.prefixSpace) }
+
+// EncodeRest is Encode of a text that goes on from another, so that it begins with no prefix space.
+func (t *Tokenizer) EncodeRest(text string) []int32 { return t.encode(text, false, false) }
 
 // EncodeSpecial returns the ids of text in which the names of all added tokens stand
 // for these tokens, the leftmost one first and of several that begin there the
 // longest, as the tokenizers library reads text. Text from strangers goes through
 // Encode.
-func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, true) }
+func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, true, t.prefixSpace) }
 
-func (t *Tokenizer) encode(text string, special bool) []int32 {
+// encode returns the ids of text. Without spaced the first piece gets no prefix space.
+func (t *Tokenizer) encode(text string, special, spaced bool) []int32 {
 	e := t.encoder()
 	defer t.release(e)
 	ids := make([]int32, 0, len(text)/3+1)
 	if !special && !t.insideText {
-		return e.piece(ids, text)
+		return e.piece(ids, text, spaced)
 	}
 	for _, p := range t.split(text, special) {
 		if p.id < 0 {
-			ids = e.piece(ids, text[p.from:p.to])
+			ids = e.piece(ids, text[p.from:p.to], t.prefixSpace && (spaced || p.from > 0))
 		} else {
 			ids = append(ids, p.id)
 		}
@@ -119,9 +123,9 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 	return ids
 }
 
-// piece appends the ids of a text without added tokens.
-func (e *encoder) piece(ids []int32, text string) []int32 {
-	if e.t.prefixSpace && text != "" && text[0] != ' ' {
+// piece appends the ids of a text without added tokens, after a space if it is to have one.
+func (e *encoder) piece(ids []int32, text string, spaced bool) []int32 {
+	if spaced && text != "" && text[0] != ' ' {
 		text = " " + text
 	}
 	return e.append(ids, text)

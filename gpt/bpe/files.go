@@ -23,11 +23,11 @@ const (
 )
 
 // Load reads the tokenizer of a model directory: tokenizer.json or, without that,
-// vocab.json, merges.txt and added_tokens.json, as transformers does. What
-// tokenizer_config.json and special_tokens_map.json say has the last word on special
-// tokens, on the attributes of added ones and on add_prefix_space. What the
-// tokenizer cannot follow is refused by name; how a text is cut short or padded is
-// the caller's. Errors name file and line, what was found and what was expected.
+// vocab.json, merges.txt and added_tokens.json, as transformers does.
+// tokenizer_config.json has the last word on the attributes of added tokens and on
+// add_prefix_space; special_tokens_map.json is read for who plays which part only if
+// that lists no added tokens. What the tokenizer cannot follow is refused by name;
+// how a text is cut short or padded is the caller's. Errors name file and line, what was found and what was expected.
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(dir)
 	if err != nil {

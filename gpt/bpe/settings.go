@@ -50,7 +50,10 @@ func (t *token) UnmarshalJSON(raw []byte) error {
 // loadSettings reads the settings of a directory, which may have none.
 func loadSettings(dir string) (settings, error) {
 	s := settings{kept: map[string]json.RawMessage{}, said: map[string]*Token{}}
-	for _, file := range []string{settingsFile, mapFile} { // the map has the last word
+	for _, file := range []string{settingsFile, mapFile} { // the map has the last word, unless the settings list the added tokens
+		if s.decoder != nil {
+			break
+		}
 		path := filepath.Join(dir, file)
 		raw, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -114,7 +117,6 @@ func (s *settings) roles(path string, raw []byte, all map[string]json.RawMessage
 	if err := json.Unmarshal(value, &list); err != nil {
 		return fmt.Errorf("%v: %s: found %.40s, expected a list of tokens", place{path, lineOf(raw, additionalKey)}, additionalKey, value)
 	}
-	s.additional = nil
 	for _, t := range list {
 		if t.Content == "" {
 			return fmt.Errorf("%v: %s: found a token without a name", place{path, lineOf(raw, additionalKey)}, additionalKey)

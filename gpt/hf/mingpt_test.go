@@ -13,8 +13,8 @@ import (
 	"rlhf/gpt/hf"
 )
 
-// repickled returns a zip file of torch.save with one change to its pickle.
-func repickled(t *testing.T, raw []byte, old, new string) []byte {
+// rezipped returns a zip file of torch.save with another pickle, made from its own.
+func rezipped(t testing.TB, raw []byte, change func([]byte) []byte) []byte {
 	t.Helper()
 	in, err := zip.NewReader(bytes.NewReader(raw), int64(len(raw)))
 	if err != nil {
@@ -32,10 +32,7 @@ func repickled(t *testing.T, raw []byte, old, new string) []byte {
 			t.Fatal(err)
 		}
 		if path.Base(f.Name) == "data.pkl" {
-			if !bytes.Contains(text, []byte(old)) {
-				t.Fatalf("%q is not in the pickle", old)
-			}
-			text = bytes.Replace(text, []byte(old), []byte(new), 1)
+			text = change(text)
 		}
 		to, err := w.CreateHeader(&zip.FileHeader{Name: f.Name, Method: zip.Store})
 		if err != nil {
@@ -49,6 +46,35 @@ func repickled(t *testing.T, raw []byte, old, new string) []byte {
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// repickled returns a zip file of torch.save with one change to its pickle.
+func repickled(t *testing.T, raw []byte, old, new string) []byte {
+	t.Helper()
+	return rezipped(t, raw, func(text []byte) []byte {
+		if !bytes.Contains(text, []byte(old)) {
+			t.Fatalf("%q is not in the pickle", old)
+		}
+		return bytes.Replace(text, []byte(old), []byte(new), 1)
+	})
+}
+
+// Whatever the pickle says, reading ends in an error or a model of its own size.
+func FuzzLoadMinGPT(f *testing.F) {
+	raw := files(f, "nanogpt")["ckpt.pt"]
+	for _, dir := range []string{"nanogpt", "nanogpt_no_bias"} {
+		rezipped(f, files(f, dir)["ckpt.pt"], func(text []byte) []byte {
+			f.Add(bytes.Clone(text))
+			return text
+		})
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		raw := rezipped(t, raw, func([]byte) []byte { return text })
+		m, _, err := hf.LoadMinGPT(filepath.Join(write(t, map[string][]byte{"ckpt.pt": raw}), "ckpt.pt"), hf.MinGPT{})
+		if err == nil && len(m.Theta) != m.Config.NumParams() {
+			t.Errorf("%d parameters, expected %d", len(m.Theta), m.Config.NumParams())
+		}
+	})
 }
 
 func TestMinGPTErrors(t *testing.T) {

@@ -159,3 +159,28 @@ func FuzzLoadIndex(f *testing.F) {
 		}
 	})
 }
+
+// Files of the first versions of PyTorch refer to parts of storages. None of today writes such a reference, so it is put
+// into a pickle by hand: the whole of a vector's storage, and then a part that is too short for the vector.
+func TestViewsOfStorages(t *testing.T) {
+	all := files(t, "bin_legacy")
+	whole := all[bin]
+	const none, view = "K\x08Nt", "K\x08U\x01vK\x00K\x08\x87t" // 8 elements, no view; the view v of 8 elements from 0
+	all[bin] = bytes.Replace(whole, []byte(none), []byte(view), 1)
+	if bytes.Equal(all[bin], whole) {
+		t.Fatal("nothing changed")
+	}
+	m, err := hf.Load(write(t, all))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "testdata/bin_legacy", m)
+	all[bin] = bytes.Replace(whole, []byte(none), []byte("K\x08U\x01vK\x04K\x04\x87t"), 1)
+	if _, err := hf.Load(write(t, all)); err == nil || !strings.Contains(err.Error(), "shape [8] with strides [1] from element 0, its storage has 4") {
+		t.Errorf("got %v", err)
+	}
+	all[bin] = bytes.Replace(whole, []byte(none), []byte("K\x08U\x01vK\x04K\x05\x87t"), 1)
+	if _, err := hf.Load(write(t, all)); err == nil || !strings.Contains(err.Error(), "a view of 5 elements from 4 of a storage of 8") {
+		t.Errorf("got %v", err)
+	}
+}

@@ -75,11 +75,11 @@ func (r *Run) tokenizer(step int) (Tokenizer, error) {
 	}
 	l := *r.Lineage
 	l.Steps, l.Kernels = step, r.madeBy(step)
-	return l.beside(r.Tokenizer)
+	return l.Beside(r.Tokenizer)
 }
 
-// beside returns t with the lineage among its files.
-func (l *Lineage) beside(t Tokenizer) (Tokenizer, error) {
+// Beside returns t with the lineage among its files.
+func (l *Lineage) Beside(t Tokenizer) (Tokenizer, error) {
 	raw, err := json.MarshalIndent(l, "", "  ")
 	if err != nil {
 		return t, err

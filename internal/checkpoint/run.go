@@ -218,7 +218,7 @@ func (r *Run) Replace(m *gpt.Model) error {
 	}
 	t := r.Tokenizer
 	if lineage != nil {
-		if t, err = lineage.beside(t); err != nil {
+		if t, err = lineage.Beside(t); err != nil {
 			return err
 		}
 	}
