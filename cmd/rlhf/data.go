@@ -72,14 +72,20 @@ func (a *app) readerFlags(cmd *cobra.Command) *reader {
 	return r
 }
 
-// ready loads the tokenizer, if one is named.
-func (r *reader) ready() error {
+// check checks the flags, and loads the tokenizer if one is named.
+func (r *reader) check() error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, dataset.Kind(r.as)) {
+		return fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
+	}
 	if r.tokenizer == "" {
 		return nil
 	}
 	tok, err := bpe.Load(r.tokenizer)
 	if err != nil {
-		return err
+		return failure{err}
 	}
 	r.tokens = func(text string) int { return len(tok.Encode(text)) }
 	return nil
@@ -87,12 +93,8 @@ func (r *reader) ready() error {
 
 // kind returns what to read. A format that holds several kinds must be told which.
 func (r *reader) kind(files []string) (dataset.Kind, error) {
-	wanted := dataset.Kind(r.as)
-	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, wanted) {
-		return "", fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
-	}
-	if wanted != "" {
-		return wanted, nil
+	if r.as != "" {
+		return dataset.Kind(r.as), nil
 	}
 	format, err := dataset.FormatOf(r.Options, files...)
 	if err != nil {
@@ -178,14 +180,17 @@ func (a *app) dataExportCommand() *cobra.Command {
 	r := a.readerFlags(cmd)
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
 	cmd.Flags().StringVar(&out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
-	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
-		format, err := dataset.Named(args[0], dataset.KindRankings)
-		if err != nil {
+	var format dataset.Format
+	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
+		if format, err = dataset.Named(args[0], dataset.KindRankings); err != nil {
 			return err
 		}
 		if format.WriteRankings == nil {
-			return fmt.Errorf("format %s: it can only be read", format.Name)
+			return fmt.Errorf("format %s: it can be read, but not written", format.Name)
 		}
+		return r.check()
+	}
+	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
 		files, err := a.create(out, nil)
 		if err != nil {
 			return err

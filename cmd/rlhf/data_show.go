@@ -44,10 +44,8 @@ func (a *app) dataShowCommand() *cobra.Command {
 	cmd.Flags().StringVar(&l.read.Format, "format", "auto", "format of the files; auto tells it from each")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
 	cmd.Flags().IntVar(&l.wanted, "n", 3, "how many records to show, drawn at random but the same ones each time")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return l.read.check() }
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
-		if err := l.read.ready(); err != nil {
-			return err
-		}
 		var err error
 		if l.kind, err = l.shownKind(args); err != nil {
 			return err

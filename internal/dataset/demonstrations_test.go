@@ -111,7 +111,7 @@ func TestBadDemonstrations(t *testing.T) {
 		{"map.yml", "conversations:\n- - a\n  - b: c\n", `map.yml:2: line 2 of the conversation: found a mapping, expected a text`},
 		{"tab.yml", "conversations:\n\t- a\n", `tab.yml: not YAML: line 2`},
 		{"other.yml", "a: b\n", `other.yml:1: conversations: missing or empty`},
-		{"scalar.yml", "hello\n", `scalar.yml:1: found no mapping, expected categories: and conversations:`},
+		{"scalar.yml", "hello\n", `scalar.yml:1: found no mapping, expected one with categories and conversations`},
 		{"tree.jsonl", `{"message_tree_id":"r","prompt":{` + named + `,"role":"bot 7","replies":[]}}`, `tree.jsonl:1: field "role": found "bot 7", expected prompter or assistant`},
 		{"reply.jsonl", `{"message_tree_id":"r","prompt":{` + named + `,"role":"prompter","replies":[{"role":"assistant","text":5}]}}`, `reply.jsonl:1: reply 0: field "text": found 5, expected string`},
 		{"orphan.jsonl", `{` + named + `,"role":"prompter","parent_id":null}` + "\n" + `{"message_id":"s","parent_id":"x","text":"a","role":"assistant"}`, `orphan.jsonl:2: field "parent_id": found "x", expected a message that came before it in its tree`},

@@ -261,11 +261,11 @@ func isProse(f *File) bool { return f.Ext() == ".txt" || f.Ext() == ".md" }
 
 // files returns the files that paths name, for data of a kind.
 func (o Options) files(kind Kind, paths []string) ([]*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	extensions, err := o.extensions(kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	files, err := expand(o, extensions, paths)
