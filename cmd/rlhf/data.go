@@ -25,27 +25,35 @@ func (a *app) dataCommand() *cobra.Command {
 
 func (a *app) dataFormatsCommand() *cobra.Command {
 	return &cobra.Command{Use: "formats", Short: "List the formats that data is read from", Args: cobra.NoArgs, RunE: work(func(*cobra.Command, []string) error {
-		wide := 0
-		for _, f := range dataset.Formats() {
-			wide = max(wide, len(f.Name))
-		}
-		for i, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
-			fmt.Fprintf(a.out, "%s%s\n", []string{"", "\n"}[min(i, 1)], kind)
-			for _, f := range dataset.Formats() {
-				if !slices.Contains(f.Kinds(), kind) {
-					continue
-				}
-				about := f.About
+		for _, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
+			fmt.Fprintf(a.out, "%s\n", kind)
+			a.listFormats(func(f dataset.Format) (string, bool) {
+				about := f.As(kind)
 				if kind == dataset.KindRankings && f.WriteRankings != nil {
 					about += "; also written"
 				}
-				for i, line := range wrap(about, 76-wide) {
-					fmt.Fprintf(a.out, "  %-*s  %s\n", wide, []string{f.Name, ""}[min(i, 1)], line)
-				}
-			}
+				return about, slices.Contains(f.Kinds(), kind)
+			})
+			fmt.Fprintln(a.out)
 		}
+		fmt.Fprintln(a.out, "rankings, only written")
+		a.listFormats(func(f dataset.Format) (string, bool) { return f.About, len(f.Kinds()) == 0 })
 		return nil
 	})}
+}
+
+// listFormats prints the formats that show returns something about.
+func (a *app) listFormats(show func(dataset.Format) (about string, ok bool)) {
+	const indent = 22 // the longest name and two spaces
+	for _, f := range dataset.Formats() {
+		about, ok := show(f)
+		if !ok {
+			continue
+		}
+		for i, line := range wrap(about, 78-indent) {
+			fmt.Fprintf(a.out, "  %-*s%s\n", indent, []string{f.Name, ""}[min(i, 1)], line)
+		}
+	}
 }
 
 // reader is what the commands that read data are told about it.
@@ -175,45 +183,16 @@ func thousands(n int) string {
 }
 
 func (a *app) dataExportCommand() *cobra.Command {
-	var out string
-	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats", Args: cobra.MinimumNArgs(2)}
+	e := export{}
+	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats: " + writable(), Args: cobra.MinimumNArgs(2)}
 	r := a.readerFlags(cmd)
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
-	cmd.Flags().StringVar(&out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
-	var format dataset.Format
-	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
-		if format, err = dataset.Named(args[0], dataset.KindRankings); err != nil {
-			return err
-		}
-		if format.WriteRankings == nil {
-			return fmt.Errorf("format %s: it can be read, but not written", format.Name)
-		}
-		return r.check()
-	}
+	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
+	exportFlags(cmd, &e)
+	cmd.PreRunE = func(*cobra.Command, []string) error { return r.check() }
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
-		files, err := a.create(out, nil)
-		if err != nil {
-			return err
-		}
-		defer files.discard()
-		n := 0
-		tallied := func(yield func(dataset.Ranking, error) bool) {
-			for v, err := range told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)) {
-				n++
-				if !yield(v, err) {
-					return
-				}
-			}
-		}
-		if err := format.WriteRankings(files.parts[0].w, tallied); err != nil {
-			return err
-		}
-		if err := files.commit(); err != nil {
-			return err
-		}
-		a.tell(r.Report, dataset.KindRankings)
-		a.say("wrote %s as %s to %s", counted(n, "ranking"), format.Name, out)
-		return nil
+		e.format, e.skipBad, e.read = args[0], r.SkipBad, r.Report
+		return a.export(e, told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)))
 	})
 	return required(cmd, "out")
 }

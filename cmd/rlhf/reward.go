@@ -23,10 +23,11 @@ func (a *app) rewardCommand() *cobra.Command {
 	var resume bool
 	cmd := &cobra.Command{Use: "reward --model DIR (--db FILE | --data FILE…) --out RUN", Short: "Train a reward model on the rankings", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&db, "db", "", "labeling database with the rankings")
-	cmd.Flags().StringSliceVar(&data, "data", nil, ".jsonl files of rankings instead, as label export writes them")
+	cmd.Flags().StringSliceVar(&data, "data", nil, "files of rankings instead, in any format that data formats lists")
 	cmd.Flags().StringVar(&model, "model", "", "model directory to start from, usually the SFT model")
 	cmd.Flags().StringVar(&out, "out", "", "run directory; the model is written to RUN/model")
 	cmd.Flags().BoolVar(&resume, "resume", false, "continue the run in --out from its newest checkpoint")
+	how := a.preferenceFlags(cmd)
 	configs.AddFlags(cmd.Flags(), "reward")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
@@ -40,7 +41,7 @@ func (a *app) rewardCommand() *cobra.Command {
 		if (db == "") == (len(data) == 0) {
 			return errors.New("rankings come from --db or from --data: name one of them")
 		}
-		rankings, err := readRankings(cmd.Context(), db, data)
+		rankings, err := a.readRankings(cmd.Context(), db, how, data)
 		if err != nil {
 			return err
 		}
@@ -55,16 +56,9 @@ func (a *app) rewardCommand() *cobra.Command {
 }
 
 // readRankings reads the rankings of a database or of files.
-func readRankings(ctx context.Context, path string, files []string) (out []dataset.Ranking, err error) {
-	for _, file := range files {
-		list, err := dataset.Collect(dataset.Rankings(dataset.Options{}, file))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, list...)
-	}
+func (a *app) readRankings(ctx context.Context, path string, how *dataset.Options, files []string) (out []dataset.Ranking, err error) {
 	if path == "" {
-		return out, nil
+		return a.preferences(ctx, how, files)
 	}
 	db, err := storage.Open(ctx, path)
 	if err != nil {
@@ -139,14 +133,15 @@ func compareTokens(l language, rankings []dataset.Ranking) (out []reward.Compari
 	n := l.model.Config.NPositions
 	for _, r := range rankings {
 		c := reward.Comparison{Prompt: r.PromptTokens, Ranks: r.Ranks}
+		prompt, texts := r.Plain()
 		if c.Prompt == nil {
-			c.Prompt = l.tok.Encode(r.Prompt)
+			c.Prompt = l.tok.Encode(prompt)
 		}
 		c.Prompt = c.Prompt[:min(len(c.Prompt), n-1)]
-		for _, x := range r.Completions {
+		for i, x := range r.Completions {
 			tokens := x.Tokens
 			if tokens == nil {
-				tokens = l.withEnd(x.Text)
+				tokens = l.withEnd(texts[i])
 			}
 			if len(c.Prompt)+len(tokens) > n {
 				tokens = tokens[:n-len(c.Prompt)]

@@ -122,7 +122,9 @@ func (f *File) Close() {
 func (f *File) bad(line int, err error) error { return &Bad{f.Path, line, err} }
 
 // fatal returns an error after which nothing of the file can be read.
-func (f *File) fatal(line int, err error) error { return fmt.Errorf("%s:%d: %w", f.Path, line, err) }
+func (f *File) fatal(line int, err error) error {
+	return fmt.Errorf("%s: %w", place(f.Path, line), err)
+}
 
 // expand returns the files that paths name. A directory stands for those below it, in the order of their names,
 // that have one of the extensions; the others are reported.
