@@ -131,6 +131,13 @@ func TestBadDemonstrations(t *testing.T) {
 			t.Errorf("%s: got  %v\nwant %s", test.name, err, test.want)
 		}
 	}
+	// an option that would do nothing is refused, at once where the format is named
+	for _, format := range []string{"", "prompt-completion"} {
+		_, err := Collect(Demonstrations(Options{Format: format, Talk: TalkOptions{As: "whole"}}, file(t, "a.jsonl", `{"prompt":"p","completion":"c"}`)))
+		if err == nil || err.Error() != "talk: found it set, but demonstrations of the format prompt-completion have no use for it" {
+			t.Error(err)
+		}
+	}
 	if _, err := Collect(Demonstrations(Options{Format: "alpacca"}, file(t, "a.jsonl", "{}"))); err == nil || !strings.HasPrefix(err.Error(), `format "alpacca": found none of demonstrations by this name; known: oasst`) {
 		t.Error(err)
 	}
