@@ -109,8 +109,8 @@ type Report struct {
 
 // Note counts something that happened while reading.
 type Note struct {
-	Count int
-	First string // where it happened first; "" if at no one line
+	Count int    `json:"count"`
+	First string `json:"first"` // where it happened first; "" if at no one line
 }
 
 const maxReasons = 5
