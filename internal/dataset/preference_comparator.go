@@ -323,11 +323,11 @@ func (c *comparatorWriter) begin() error {
 
 func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	r := rankings[0]
-	mean := 0.0
+	sum := 0.0
 	var raters []*fields
 	for _, each := range rankings {
 		score := float64(sign(each.Ranks[b] - each.Ranks[a]))
-		mean += score / float64(len(rankings))
+		sum += score
 		if each.Shown = shownOf(each.Shown, []int{a, b}); each.Choice && len(each.Completions) > 2 {
 			each.Choice = false
 		}
@@ -344,7 +344,7 @@ func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	} else {
 		row.add("tags", []string{})
 	}
-	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text).add("score", mean)
+	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text).add("score", sum/float64(len(rankings)))
 	custom := new(fields)
 	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
 		if name != "tags" {

@@ -99,18 +99,25 @@ type Written struct {
 // Lines returns for people what was not written, a statement a line.
 func (w Written) Lines() (out []string) {
 	for _, t := range slices.Sorted(maps.Keys(w.Lost)) {
-		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %d rankings", w.Format, t, w.Lost[t]))
+		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %s", w.Format, t, rankings(w.Lost[t])))
 	}
 	if w.LeftOut > 0 {
-		out = append(out, fmt.Sprintf("left out %d rankings that make no row, all tied or of one completion", w.LeftOut))
+		out = append(out, fmt.Sprintf("left out %s without a row: all tied, or of one completion", rankings(w.LeftOut)))
 	}
 	if w.Skipped > 0 {
-		out = append(out, fmt.Sprintf("skipped %d rankings that %s cannot hold:", w.Skipped, w.Format))
+		out = append(out, fmt.Sprintf("skipped %s that %s cannot hold:", rankings(w.Skipped), w.Format))
 		for _, reason := range w.Reasons {
 			out = append(out, "  "+reason)
 		}
 	}
 	return out
+}
+
+func rankings(n int) string {
+	if n == 1 {
+		return "1 ranking"
+	}
+	return fmt.Sprint(n, " rankings")
 }
 
 // Holds returns what a format that can be written holds of a ranking, and what it does not.
@@ -170,14 +177,23 @@ func (p preference) write(w io.Writer, seq iter.Seq2[Ranking, error], out *Writt
 	return buffered.Flush()
 }
 
+// takes reports whether a ranking compares, or is a judgement of one completion such as the format holds.
+func (p preference) takes(r Ranking) bool {
+	return len(r.Completions) > 1 || p.holds(traitAlone) || p.array && p.holds(traitRatings) && r.Completions[0].Ratings != nil
+}
+
 // counted counts the rankings and what is lost of them.
 func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Seq2[Ranking, error] {
 	return func(yield func(Ranking, error) bool) {
 		for r, err := range seq {
+			if err == nil && !p.takes(r) {
+				out.LeftOut++
+				continue
+			}
 			if err == nil {
 				out.Rankings++
 				for _, t := range r.Traits() {
-					if !p.holds(t) && !(t == traitAlone && p.name != "ai2") {
+					if !p.holds(t) && t != traitAlone {
 						if out.Lost == nil {
 							out.Lost = map[Trait]int{}
 						}
@@ -216,10 +232,6 @@ func (p preference) writeTo(w io.Writer, seq iter.Seq2[Ranking, error], out *Wri
 			}
 			n += len(list)
 			before := d.count
-			if len(list[0].Completions) == 1 {
-				out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
-				continue
-			}
 			if err := d.write(list); err != nil {
 				for range list {
 					if err := out.refused(n, err); err != nil {
@@ -309,10 +321,6 @@ func (p preference) writeTasks(w io.Writer, seq iter.Seq2[Ranking, error], out *
 		if err != nil {
 			return err
 		}
-		if only := list[0]; len(only.Completions) == 1 && only.Completions[0].Ratings == nil {
-			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
-			continue
-		}
 		elements := p.tasks(rows.n+1, list)
 		if len(elements) == 0 {
 			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
@@ -355,9 +363,6 @@ func (p preference) byTask(seq iter.Seq2[Ranking, error]) iter.Seq2[[]Ranking, e
 
 // writeTrees writes a ranking as a tree, if it can be one.
 func writeTrees(r Ranking) ([]*fields, error) {
-	if len(r.Completions) < 2 {
-		return nil, nil
-	}
 	for i, c := range r.Completions {
 		if c.Messages != nil {
 			return nil, fmt.Errorf("completion %d is of several turns, and a reply is one", i)
