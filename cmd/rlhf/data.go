@@ -25,27 +25,35 @@ func (a *app) dataCommand() *cobra.Command {
 
 func (a *app) dataFormatsCommand() *cobra.Command {
 	return &cobra.Command{Use: "formats", Short: "List the formats that data is read from", Args: cobra.NoArgs, RunE: work(func(*cobra.Command, []string) error {
-		wide := 0
-		for _, f := range dataset.Formats() {
-			wide = max(wide, len(f.Name))
-		}
-		for i, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
-			fmt.Fprintf(a.out, "%s%s\n", []string{"", "\n"}[min(i, 1)], kind)
-			for _, f := range dataset.Formats() {
-				if !slices.Contains(f.Kinds(), kind) {
-					continue
-				}
-				about := f.About
+		for _, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
+			fmt.Fprintf(a.out, "%s\n", kind)
+			a.listFormats(func(f dataset.Format) (string, bool) {
+				about := f.As(kind)
 				if kind == dataset.KindRankings && f.WriteRankings != nil {
 					about += "; also written"
 				}
-				for i, line := range wrap(about, 76-wide) {
-					fmt.Fprintf(a.out, "  %-*s  %s\n", wide, []string{f.Name, ""}[min(i, 1)], line)
-				}
-			}
+				return about, slices.Contains(f.Kinds(), kind)
+			})
+			fmt.Fprintln(a.out)
 		}
+		fmt.Fprintln(a.out, "rankings, only written")
+		a.listFormats(func(f dataset.Format) (string, bool) { return f.About, len(f.Kinds()) == 0 })
 		return nil
 	})}
+}
+
+// listFormats prints the formats that show returns something about.
+func (a *app) listFormats(show func(dataset.Format) (about string, ok bool)) {
+	const indent = 22 // the longest name and two spaces
+	for _, f := range dataset.Formats() {
+		about, ok := show(f)
+		if !ok {
+			continue
+		}
+		for i, line := range wrap(about, 78-indent) {
+			fmt.Fprintf(a.out, "  %-*s%s\n", indent, []string{f.Name, ""}[min(i, 1)], line)
+		}
+	}
 }
 
 // reader is what the commands that read data are told about it.
@@ -72,14 +80,20 @@ func (a *app) readerFlags(cmd *cobra.Command) *reader {
 	return r
 }
 
-// ready loads the tokenizer, if one is named.
-func (r *reader) ready() error {
+// check checks the flags, and loads the tokenizer if one is named.
+func (r *reader) check() error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, dataset.Kind(r.as)) {
+		return fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
+	}
 	if r.tokenizer == "" {
 		return nil
 	}
 	tok, err := bpe.Load(r.tokenizer)
 	if err != nil {
-		return err
+		return failure{err}
 	}
 	r.tokens = func(text string) int { return len(tok.Encode(text)) }
 	return nil
@@ -87,12 +101,8 @@ func (r *reader) ready() error {
 
 // kind returns what to read. A format that holds several kinds must be told which.
 func (r *reader) kind(files []string) (dataset.Kind, error) {
-	wanted := dataset.Kind(r.as)
-	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, wanted) {
-		return "", fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
-	}
-	if wanted != "" {
-		return wanted, nil
+	if r.as != "" {
+		return dataset.Kind(r.as), nil
 	}
 	format, err := dataset.FormatOf(r.Options, files...)
 	if err != nil {
@@ -179,6 +189,7 @@ func (a *app) dataExportCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
 	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
 	exportFlags(cmd, &e)
+	cmd.PreRunE = func(*cobra.Command, []string) error { return r.check() }
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
 		e.format, e.skipBad, e.read = args[0], r.SkipBad, r.Report
 		return a.export(e, told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)))

@@ -62,8 +62,13 @@ type Options struct {
 	Trees   TreeOptions
 }
 
-// check returns an error that names an option whose value is none of those known.
-func (o Options) check() error {
+// Validate returns an error that names an option whose value is none of those known.
+func (o Options) Validate() error {
+	if !o.auto() {
+		if _, err := Named(o.Format, ""); err != nil {
+			return err
+		}
+	}
 	for _, option := range []struct {
 		name, value string
 		known       []string

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -28,6 +29,16 @@ type Format struct {
 
 	// WriteRankings writes rankings in this format; nil if it cannot be written.
 	WriteRankings func(io.Writer, iter.Seq2[Ranking, error]) error
+
+	about map[Kind]string // where it differs from About
+}
+
+// As returns what the format is as data of a kind that it holds.
+func (f Format) As(kind Kind) string {
+	if about := f.about[kind]; about != "" {
+		return about
+	}
+	return f.About
 }
 
 // The extensions of files that hold JSON, or its objects as rows.
@@ -48,6 +59,15 @@ func Formats() (out []Format) {
 
 // with returns the format with the readers that only the other has.
 func (f Format) with(other Format) Format {
+	f.about = maps.Clone(f.about)
+	for _, kind := range other.Kinds() {
+		if !f.holds(kind) {
+			if f.about == nil {
+				f.about = map[Kind]string{}
+			}
+			f.about[kind] = other.About
+		}
+	}
 	one, two := f.Detect, other.Detect
 	f.Detect = func(s Sample) bool { return one(s) || two(s) }
 	if f.Texts == nil {
@@ -84,7 +104,7 @@ func (f Format) holds(k Kind) bool {
 	case KindRankings:
 		return f.Rankings != nil
 	}
-	return true
+	return len(f.Kinds()) > 0
 }
 
 // Sample is the beginning of a file, as far as formats are told apart by it.
@@ -264,11 +284,11 @@ func isProse(f *File) bool { return f.Ext() == ".txt" || f.Ext() == ".md" }
 
 // files returns the files that paths name, for data of a kind.
 func (o Options) files(kind Kind, paths []string) ([]*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	extensions, err := o.extensions(kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	files, err := expand(o, extensions, paths)

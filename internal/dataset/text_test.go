@@ -21,11 +21,7 @@ import (
 // pieces returns what a text is cut into.
 func pieces(t testing.TB, text []byte, size int) (out []string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "a.txt")
-	if err := os.WriteFile(path, text, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	f := &File{Path: path}
+	f := &File{Path: "-", stdin: bytes.NewReader(text)}
 	defer f.Close()
 	last := false
 	for d, err := range wholeText(f, size) {
