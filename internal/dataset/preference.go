@@ -23,6 +23,8 @@ type preference struct {
 	array       bool                                                             // the rows are the elements of an array, not lines
 	document    func(io.Writer) *comparatorWriter                                // of a file that is one document
 	keeps       []Trait                                                          // of a ranking; nil keeps everything
+	doubtful    func(Ranking) bool                                               // reports whether what is written of a ranking may be misread
+	doubt       string                                                           // what may be misread then
 }
 
 // preferences are the formats, of those that could be meant the one that asks for more first.
@@ -120,6 +122,7 @@ func pairPreferences() []preference {
 				return implicit(s) && strings.HasPrefix(string(s.Object["chosen"]), `"\n\nHuman:`)
 			},
 			read: one(readTRL), grouped: true, rows: writeHH, keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
+			doubtful: marked, doubt: "rankings with a turn's marker inside a completion, which others may take for a turn",
 		},
 		{
 			name: "alpaca-preference", about: `{"instruction", "input", "chosen", "rejected"}: the prompt is the instruction, and after a blank line the input if there is one`,

@@ -273,7 +273,8 @@ func (r Ranking) raters(o object, raters []object) (out []Ranking, err error) {
 type comparatorWriter struct {
 	w      io.Writer
 	models []string
-	count  int
+	count  int // examples written
+	others int // pairs of other models
 }
 
 // write writes the rankings of one task as an example for every pair of completions of the two models.
@@ -293,7 +294,8 @@ func (c *comparatorWriter) write(rankings []Ranking) error {
 			}
 			if r.Completions[i].Model != c.models[0] || r.Completions[j].Model != c.models[1] {
 				if len(r.Completions) > 2 {
-					continue // a pair of other models
+					c.others++
+					continue
 				}
 				return fmt.Errorf("found the models %q and %q, expected %q and %q: the format compares two", r.Completions[a].Model, r.Completions[b].Model, c.models[0], c.models[1])
 			}

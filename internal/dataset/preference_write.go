@@ -86,13 +86,14 @@ func (r Ranking) Traits() (out []Trait) {
 
 // Written is what writing rankings came to.
 type Written struct {
-	Format   string        `json:"format"`
-	Rankings int           `json:"rankings"`           // that were written
-	Rows     int           `json:"rows"`               // records of the format
-	Lost     map[Trait]int `json:"lost,omitempty"`     // rankings of which the format does not hold that
-	LeftOut  int           `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
-	Skipped  int           `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
-	Reasons  []string      `json:"reasons,omitempty"`  // of the first few of those
+	Format   string         `json:"format"`
+	Rankings int            `json:"rankings"`           // that were written
+	Rows     int            `json:"rows"`               // records of the format
+	Lost     map[Trait]int  `json:"lost,omitempty"`     // rankings of which the format does not hold that
+	LeftOut  int            `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
+	Skipped  int            `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
+	Reasons  []string       `json:"reasons,omitempty"`  // of the first few of those
+	Warnings map[string]int `json:"warnings,omitempty"` // what was written and may be misread, by what it is
 	skip     bool
 }
 
@@ -101,8 +102,11 @@ func (w Written) Lines() (out []string) {
 	for _, t := range slices.Sorted(maps.Keys(w.Lost)) {
 		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %s", w.Format, t, rankings(w.Lost[t])))
 	}
+	for _, what := range slices.Sorted(maps.Keys(w.Warnings)) {
+		out = append(out, fmt.Sprintf("%s: %d", what, w.Warnings[what]))
+	}
 	if w.LeftOut > 0 {
-		out = append(out, fmt.Sprintf("left out %s without a row: all tied, or of one completion", rankings(w.LeftOut)))
+		out = append(out, fmt.Sprintf("left out %s without a row: all tied, of one completion, or of other models", rankings(w.LeftOut)))
 	}
 	if w.Skipped > 0 {
 		out = append(out, fmt.Sprintf("skipped %s that %s cannot hold:", rankings(w.Skipped), w.Format))
@@ -208,6 +212,16 @@ func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Se
 	}
 }
 
+func (out *Written) warn(what string, n int) {
+	if n == 0 {
+		return
+	}
+	if out.Warnings == nil {
+		out.Warnings = map[string]int{}
+	}
+	out.Warnings[what] += n
+}
+
 // refused skips a ranking that the format cannot hold, or returns the error.
 func (out *Written) refused(n int, err error) error {
 	if !out.skip {
@@ -238,9 +252,12 @@ func (p preference) writeTo(w io.Writer, seq iter.Seq2[Ranking, error], out *Wri
 						return err
 					}
 				}
+			} else if d.count == before {
+				out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
 			}
 			out.Rows += d.count - before
 		}
+		out.warn("pairs of other models than the first two, left out", d.others)
 		return d.end()
 	case p.tasks != nil:
 		return p.writeTasks(w, seq, out)
@@ -304,6 +321,9 @@ func (p preference) writeRows(w io.Writer, seq iter.Seq2[Ranking, error], out *W
 		if len(list) == 0 {
 			out.Rankings--
 			out.LeftOut++
+		}
+		if p.doubtful != nil && p.doubtful(r) {
+			out.warn(p.doubt, 1)
 		}
 		for _, row := range list {
 			if err := rows.write(row); err != nil {

@@ -116,12 +116,22 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s, skipped: %+v, %v", test.name, w, err)
 		}
 	}
+	var b bytes.Buffer
+	w, err := WriteRankings(&b, "hh-rlhf", sequence([]Ranking{two("p", "x\n\nHuman: more", "y", 1, 2)}), false)
+	if err != nil || w.Rows != 1 || len(w.Warnings) != 1 {
+		t.Errorf("a marker in a completion: %+v, %v", w, err)
+	}
 	named := func(a, b string) Ranking {
 		return with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Completions[0].Model, r.Completions[1].Model = a, b })
 	}
-	var b bytes.Buffer
 	if _, err := WriteRankings(&b, "llm-comparator", sequence([]Ranking{named("m", "n"), named("n", "m"), named("m", "o")}), false); err == nil || !strings.Contains(err.Error(), `ranking 3: llm-comparator cannot hold it: found the models "m" and "o", expected "m" and "n"`) {
 		t.Errorf("three models: %v", err)
+	}
+	three := with(named("m", "n"), func(r *Ranking) {
+		r.Completions, r.Ranks = append(r.Completions, Completion{Model: "o"}), []int{1, 2, 3}
+	})
+	if w, err := WriteRankings(&b, "llm-comparator", sequence([]Ranking{three}), false); err != nil || w.Rows != 1 || w.Warnings["pairs of other models than the first two, left out"] != 2 {
+		t.Errorf("a ranking of three models: %+v, %v", w, err)
 	}
 }
 
