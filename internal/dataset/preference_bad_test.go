@@ -154,7 +154,7 @@ func FuzzPreferences(f *testing.F) {
 				t.Errorf("%s cannot be written: %v", raw, err)
 			}
 			for _, p := range formats {
-				if p.rows != nil || p.tasks != nil || p.document != nil {
+				if p.written() {
 					p.write(nowhere{}, sequence([]Ranking{r}), &Written{skip: true})
 				}
 			}

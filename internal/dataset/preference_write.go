@@ -152,7 +152,7 @@ func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], sk
 	f, err := Named(format, KindRankings)
 	if i := slices.IndexFunc(preferences(), func(p preference) bool { return p.name == format }); i >= 0 {
 		p := preferences()[i]
-		if p.rows == nil && p.tasks == nil && p.document == nil {
+		if !p.written() {
 			return out, fmt.Errorf("format %q: can be read and not written; %s can", format, strings.Join(Writable(), ", "))
 		}
 		return out, p.write(w, seq, &out)
@@ -166,7 +166,7 @@ func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], sk
 // Writable returns the names of the formats that rankings can be written in.
 func Writable() (out []string) {
 	for _, p := range preferences() {
-		if p.rows != nil || p.tasks != nil || p.document != nil {
+		if p.written() {
 			out = append(out, p.name)
 		}
 	}
