@@ -25,27 +25,31 @@ func (a *app) dataCommand() *cobra.Command {
 
 func (a *app) dataFormatsCommand() *cobra.Command {
 	return &cobra.Command{Use: "formats", Short: "List the formats that data is read from", Args: cobra.NoArgs, RunE: work(func(*cobra.Command, []string) error {
-		wide := 0
-		for _, f := range dataset.Formats() {
-			wide = max(wide, len(f.Name))
+		for _, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
+			fmt.Fprintf(a.out, "%s\n", kind)
+			a.listFormats(func(f dataset.Format) (string, bool) {
+				return f.As(kind), slices.Contains(f.Kinds(), kind)
+			})
+			fmt.Fprintln(a.out)
 		}
-		for i, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
-			fmt.Fprintf(a.out, "%s%s\n", []string{"", "\n"}[min(i, 1)], kind)
-			for _, f := range dataset.Formats() {
-				if !slices.Contains(f.Kinds(), kind) {
-					continue
-				}
-				about := f.About
-				if kind == dataset.KindRankings && f.WriteRankings != nil {
-					about += "; also written"
-				}
-				for i, line := range wrap(about, 76-wide) {
-					fmt.Fprintf(a.out, "  %-*s  %s\n", wide, []string{f.Name, ""}[min(i, 1)], line)
-				}
-			}
-		}
+		fmt.Fprintln(a.out, "rankings, only written")
+		a.listFormats(func(f dataset.Format) (string, bool) { return f.About, len(f.Kinds()) == 0 })
 		return nil
 	})}
+}
+
+// listFormats prints the formats that show returns something about.
+func (a *app) listFormats(show func(dataset.Format) (about string, ok bool)) {
+	const indent = 22 // the longest name and two spaces
+	for _, f := range dataset.Formats() {
+		about, ok := show(f)
+		if !ok {
+			continue
+		}
+		for i, line := range wrap(about, 78-indent) {
+			fmt.Fprintf(a.out, "  %-*s%s\n", indent, []string{f.Name, ""}[min(i, 1)], line)
+		}
+	}
 }
 
 // reader is what the commands that read data are told about it.
@@ -56,12 +60,18 @@ type reader struct {
 	tokens    func(string) int // of the tokenizer; nil without one
 }
 
-// readerFlags adds the flags that say how data is read.
-func (a *app) readerFlags(cmd *cobra.Command) *reader {
+// newReader returns a reader with the one flag that all of these commands have.
+func (a *app) newReader(cmd *cobra.Command) *reader {
 	r := &reader{Options: dataset.Options{Stdin: bufio.NewReaderSize(a.in, dataset.Window), Report: &dataset.Report{}}}
+	cmd.Flags().BoolVar(&r.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
+	return r
+}
+
+// readerFlags adds the flags that say how data of any kind is read.
+func (a *app) readerFlags(cmd *cobra.Command) *reader {
+	r := a.newReader(cmd)
 	f := cmd.Flags()
 	f.StringVar(&r.as, "as", "", "what to read where a format holds several: text, demonstrations or rankings")
-	f.BoolVar(&r.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
 	f.StringVar(&r.Group, "group_field", "", "field of JSON that says what a demonstration belongs to, like a user")
 	f.StringVar(&r.Text.Field, "text_field", "", "field of JSON that holds a document (default text)")
 	f.StringVar(&r.Text.Split, "split_text", "file", "documents of a plain text: file, paragraph or line")
@@ -72,14 +82,20 @@ func (a *app) readerFlags(cmd *cobra.Command) *reader {
 	return r
 }
 
-// ready loads the tokenizer, if one is named.
-func (r *reader) ready() error {
+// check checks the flags, and loads the tokenizer if one is named.
+func (r *reader) check() error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
+	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, dataset.Kind(r.as)) {
+		return fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
+	}
 	if r.tokenizer == "" {
 		return nil
 	}
 	tok, err := bpe.Load(r.tokenizer)
 	if err != nil {
-		return err
+		return failure{err}
 	}
 	r.tokens = func(text string) int { return len(tok.Encode(text)) }
 	return nil
@@ -87,12 +103,8 @@ func (r *reader) ready() error {
 
 // kind returns what to read. A format that holds several kinds must be told which.
 func (r *reader) kind(files []string) (dataset.Kind, error) {
-	wanted := dataset.Kind(r.as)
-	if !slices.Contains([]dataset.Kind{"", dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings}, wanted) {
-		return "", fmt.Errorf("as: found %q, expected text, demonstrations or rankings", r.as)
-	}
-	if wanted != "" {
-		return wanted, nil
+	if r.as != "" {
+		return dataset.Kind(r.as), nil
 	}
 	format, err := dataset.FormatOf(r.Options, files...)
 	if err != nil {
@@ -175,10 +187,11 @@ func thousands(n int) string {
 func (a *app) dataExportCommand() *cobra.Command {
 	e := export{}
 	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats: " + writable(), Args: cobra.MinimumNArgs(2)}
-	r := a.readerFlags(cmd)
+	r := a.newReader(cmd)
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
 	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
 	exportFlags(cmd, &e)
+	cmd.PreRunE = func(*cobra.Command, []string) error { return r.check() }
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
 		e.format, e.skipBad, e.read = args[0], r.SkipBad, r.Report
 		return a.export(e, told(cmd.Context(), a, dataset.Rankings(r.Options, args[1:]...)))

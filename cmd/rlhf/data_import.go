@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -40,25 +41,32 @@ func (a *app) dataImportCommand() *cobra.Command {
 	f.IntVar(&filter.MaxChars, "max_chars", 0, "drop records with more characters; 0 keeps all")
 	f.IntVar(&filter.MinTokens, "min_tokens", 0, "drop records with fewer tokens of --tokenizer")
 	f.IntVar(&filter.MaxTokens, "max_tokens", 0, "drop records with more tokens of --tokenizer; 0 keeps all")
-	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) (err error) {
 		r.Format = args[0]
-		if err := r.ready(); err != nil {
+		for _, name := range []string{"by", "seed"} {
+			if parts == "" && cmd.Flags().Changed(name) {
+				return fmt.Errorf("%s: has no use without --split", name)
+			}
+		}
+		if r.tokenizer != "" && filter.MinTokens+filter.MaxTokens == 0 {
+			return errors.New("tokenizer: has no use without --min_tokens or --max_tokens")
+		}
+		if err := r.check(); err != nil {
 			return err
 		}
 		filter.Tokens = r.tokens
 		if err := filter.Validate(); err != nil {
 			return err
 		}
-		c := &conversion{app: a, read: r, files: args[1:], sieve: dataset.NewSieve(filter), split: &split}
-		var err error
 		if parts != "" {
 			if split.Parts, err = dataset.ParseParts(parts); err != nil {
 				return err
 			}
 		}
-		if err := split.Validate(); err != nil {
-			return err
-		}
+		return split.Validate()
+	}
+	cmd.RunE = work(func(cmd *cobra.Command, args []string) (err error) {
+		c := &conversion{app: a, read: r, files: args[1:], sieve: dataset.NewSieve(filter), split: &split}
 		if c.kind, err = r.kind(c.files); err != nil {
 			return err
 		}

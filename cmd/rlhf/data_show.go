@@ -44,10 +44,8 @@ func (a *app) dataShowCommand() *cobra.Command {
 	cmd.Flags().StringVar(&l.read.Format, "format", "auto", "format of the files; auto tells it from each")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
 	cmd.Flags().IntVar(&l.wanted, "n", 3, "how many records to show, drawn at random but the same ones each time")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return l.read.check() }
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
-		if err := l.read.ready(); err != nil {
-			return err
-		}
 		var err error
 		if l.kind, err = l.shownKind(args); err != nil {
 			return err
@@ -140,7 +138,13 @@ func demonstrationParts(d dataset.Demonstration) (out []examplePart) {
 
 func rankingParts(r dataset.Ranking) []examplePart {
 	out := []examplePart{{"prompt", r.Prompt}}
-	for i, c := range r.Completions {
+	order := make([]int, len(r.Completions))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return r.Ranks[i] - r.Ranks[j] })
+	for _, i := range order {
+		c := r.Completions[i]
 		name := fmt.Sprintf("rank %d", r.Ranks[i])
 		if c.Model != "" {
 			name += " " + c.Model
@@ -239,9 +243,11 @@ func (l *look) facts() (out []string) {
 		out = append(out, fmt.Sprintf("%s with %.1f messages each", counted(s.Talks, "conversation"), float64(s.Messages)/float64(s.Talks)))
 	}
 	if l.kind == dataset.KindRankings {
+		var sizes []string
 		for _, k := range slices.Sorted(maps.Keys(s.Completions)) {
-			out = append(out, fmt.Sprintf("%s of %d completions", counted(s.Completions[k], "ranking"), k))
+			sizes = append(sizes, fmt.Sprintf("%d in %s", k, thousands(s.Completions[k])))
 		}
+		out = append(out, wrap("completions to rank: "+strings.Join(sizes, ", "), 80)...)
 		out = append(out, fmt.Sprintf("%s with ties", counted(s.Ties, "ranking")))
 	}
 	if n := len(s.Owners); n > 0 {
@@ -249,7 +255,7 @@ func (l *look) facts() (out []string) {
 		if l.kind == dataset.KindRankings {
 			what = "labeler"
 		}
-		out = append(out, fmt.Sprintf("%s, at most %s in one", counted(n, what), counted(largest(s.Owners), "record")))
+		out = append(out, fmt.Sprintf("%s, at most %s each", counted(n, what), counted(largest(s.Owners), "record")))
 	}
 	if l.kind != dataset.KindText {
 		out = append(out, counted(s.Openings, "different prompt"))
@@ -314,14 +320,15 @@ func wrap(text string, width int) (out []string) {
 	return out
 }
 
-// excerpt wraps the beginning of a text to at most so many lines.
+// excerpt wraps the beginning of a text, without white space around it, to at most so many lines.
 func excerpt(text string, width, lines int) []string {
+	text = strings.TrimSpace(text)
 	if runes := []rune(text[:min(len(text), 4*width*lines*4)]); len(runes) > width*lines*2 {
 		text = string(runes[:width*lines*2])
 	}
 	out := wrap(text, width)
 	if len(out) > lines {
-		out = append(out[:lines-1], out[lines-1]+" …")
+		out = append(out[:lines-1], strings.TrimSpace(out[lines-1]+" …"))
 	}
 	return out
 }

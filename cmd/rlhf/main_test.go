@@ -22,7 +22,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "reviews": reviewFiles, "peermodel": peerModel,
-			"killed": killed, "samerun": sameRun},
+			"killed": killed, "samerun": sameRun, "bytes": writeBytes},
 		Condition: condition,
 	})
 }

@@ -61,6 +61,13 @@ func flipBit(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o666))
 }
 
+// writeBytes writes a file of any bytes, written as in a Go string: bytes FILE TEXT.
+func writeBytes(ts *testscript.TestScript, _ bool, args []string) {
+	text, err := strconv.Unquote(`"` + args[1] + `"`)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o666))
+}
+
 // reviewFiles writes the first embedded reviews as a user's own files would be: reviews.jsonl of {"text"},
 // demonstrations.jsonl of {"prompt","completion"} and prompts.jsonl of {"prompt"}.
 func reviewFiles(ts *testscript.TestScript, _ bool, args []string) {

@@ -1,6 +1,8 @@
 package chat_test
 
 import (
+	"encoding/json"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -115,5 +117,40 @@ func TestPick(t *testing.T) {
 	}
 	if _, _, err := c.Tokens([]dataset.Message{{Role: "system", Content: "x"}}); err == nil || !strings.Contains(err.Error(), `message 0: template dialogpt: has no role "system"`) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// transformers renders the same conversation, with the templates that we write, as the same tokens.
+func TestTransformersAgrees(t *testing.T) {
+	raw, err := os.ReadFile("testdata/transformers.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Messages []dataset.Message
+		Tokens   map[string][]int32
+	}
+	if err := json.Unmarshal(raw, &golden); err != nil {
+		t.Fatal(err)
+	}
+	tok, _, err := tokenizer(t).AddTokens(true, "<|im_start|>", "<|im_end|>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range chat.Names {
+		c, err := chat.Pick(name, tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := c.Tokens(golden.Messages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, c.Reply()...); len(golden.Tokens[name]) == 0 || !reflect.DeepEqual(got, golden.Tokens[name]) {
+			t.Errorf("%s: got %q, transformers %q", name, tok.DecodeSpecial(got), tok.DecodeSpecial(golden.Tokens[name]))
+		}
+	}
+	if c, err := chat.Pick(chat.Auto, tok); err != nil || c.Name != chat.ChatML {
+		t.Errorf("a tokenizer with ChatML's tokens gets %q, %v", c.Name, err)
 	}
 }

@@ -58,7 +58,7 @@ func conversationsOf(f *File) (list []*yaml.Node, topic string, err error) {
 		return nil, "", fmt.Errorf("%s: not YAML: %s", f.Path, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return nil, "", f.fatal(1, errors.New("found no mapping, expected categories: and conversations:"))
+		return nil, "", f.fatal(1, errors.New("found no mapping, expected one with categories and conversations"))
 	}
 	fields := doc.Content[0].Content
 	for i := 0; i+1 < len(fields); i += 2 {

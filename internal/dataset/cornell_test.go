@@ -36,7 +36,7 @@ func corpus(t testing.TB, lines, conversations string) string {
 	return dir
 }
 
-func asked(prompt, completion, group string) Demonstration {
+func exchange(prompt, completion, group string) Demonstration {
 	return Demonstration{Prompt: prompt, Completion: completion, Group: group}
 }
 
@@ -44,9 +44,9 @@ func TestCornell(t *testing.T) {
 	dir := corpus(t, movieLines, movieConversations)
 	lines, conversations := filepath.Join(dir, "movie_lines.txt"), filepath.Join(dir, "movie_conversations.txt")
 	want := []Demonstration{
-		asked("Where to?", "It’s late — go now", "m7"), asked("It’s late — go now", "Café, déjà vu", "m7"), // not with L4
-		asked("für +++$+++ dich", "Café, déjà vu", "m7"), // not with L9
-		asked("Again", "Again", "m8"), asked("Again", "End", "m8"),
+		exchange("Where to?", "It’s late — go now", "m7"), exchange("It’s late — go now", "Café, déjà vu", "m7"), // not with L4
+		exchange("für +++$+++ dich", "Café, déjà vu", "m7"), // not with L9
+		exchange("Again", "Again", "m8"), exchange("Again", "End", "m8"),
 	}
 	notes := map[string]Note{
 		"bytes read as Windows-1252, which ISO-8859-1 leaves to controls": {2, lines + ":2"},
@@ -116,7 +116,7 @@ func TestCornellOlderForm(t *testing.T) {
 	var r Report
 	o := Options{Format: "cornell-me", Report: &r}
 	got, err := Collect(Demonstrations(o, file(t, "a.txt", text)))
-	want := []Demonstration{asked("one", "twö", ""), asked("four", "five", ""), asked("five", "six", ""), asked("six", "seven", "")}
+	want := []Demonstration{exchange("one", "twö", ""), exchange("four", "five", ""), exchange("five", "six", ""), exchange("six", "seven", "")}
 	if err != nil || !reflect.DeepEqual(got, want) || r.Notes[gapPairs].Count != 2 {
 		t.Errorf("got %+v, %v, %+v", got, err, r)
 	}
@@ -132,7 +132,7 @@ func TestCornellOlderForm(t *testing.T) {
 		fmt.Fprintf(&b, "M q%d\nE a%d\n", i, i)
 	}
 	got, err = Collect(Demonstrations(Options{}, file(t, "b.txt", b.String())))
-	if err != nil || len(got) != 4999 || !reflect.DeepEqual(got[999], asked("a499", "q500", "")) || got[4998].Prompt != "q2499" {
+	if err != nil || len(got) != 4999 || !reflect.DeepEqual(got[999], exchange("a499", "q500", "")) || got[4998].Prompt != "q2499" {
 		t.Errorf("%d, %v", len(got), err)
 	}
 }

@@ -34,8 +34,8 @@ func keep(t *testing.T, f Filter, records ...Demonstration) (out []string, s *Si
 func TestFilter(t *testing.T) {
 	words := func(text string) int { return len(strings.Fields(text)) }
 	records := []Demonstration{
-		asked("Write a poem about the sea", "1", "ann"), asked("Write a poem about the sun", "2", "ann"), asked("Write a poem", "3", "bob"),
-		asked("Write a poem", "3", "ann"), asked("Écrire", "4 and more words", "ann"), asked("", "5", "bob"),
+		exchange("Write a poem about the sea", "1", "ann"), exchange("Write a poem about the sun", "2", "ann"), exchange("Write a poem", "3", "bob"),
+		exchange("Write a poem", "3", "ann"), exchange("Écrire", "4 and more words", "ann"), exchange("", "5", "bob"),
 	}
 	for _, test := range []struct {
 		name    string
@@ -57,10 +57,10 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%s: kept %q, %+v", test.name, got, s.Dropped)
 		}
 	}
-	if got, _ := keep(t, Filter{Exact: true}, asked("ab", "c", ""), asked("a", "bc", "")); len(got) != 2 {
+	if got, _ := keep(t, Filter{Exact: true}, exchange("ab", "c", ""), exchange("a", "bc", "")); len(got) != 2 {
 		t.Error("records that only join to the same text are taken for one")
 	}
-	if _, err := NewSieve(Filter{MaxPerGroup: 1}).Keep(asked("a", "b", "")); err == nil {
+	if _, err := NewSieve(Filter{MaxPerGroup: 1}).Keep(exchange("a", "b", "")); err == nil {
 		t.Error("a record without a group was counted for one")
 	}
 	talk := Demonstration{Messages: []Message{user("a"), assistant("b"), user("c"), assistant("d")}}
@@ -144,7 +144,7 @@ func TestSplit(t *testing.T) {
 			s := Split{Parts: parts, Seed: seed, By: by}
 			again := Split{Parts: parts, Seed: seed, By: by}
 			for i := range 40000 {
-				d := asked(fmt.Sprint("prompt ", i%20000), fmt.Sprint(i), fmt.Sprint("group ", i%100))
+				d := exchange(fmt.Sprint("prompt ", i%20000), fmt.Sprint(i), fmt.Sprint("group ", i%100))
 				p, err := s.Part(d)
 				if err != nil {
 					t.Fatal(err)
@@ -171,14 +171,14 @@ func TestSplit(t *testing.T) {
 	none := Split{Parts: parts, By: "none"}
 	seen := map[int]bool{}
 	for range 200 {
-		p, _ := none.Part(asked("same", "same", ""))
+		p, _ := none.Part(exchange("same", "same", ""))
 		seen[p] = true
 	}
 	if len(seen) != 3 {
 		t.Errorf("by none, equal records go to %v", seen)
 	}
 	group := Split{Parts: parts, By: "group"}
-	if _, err := group.Part(asked("a", "b", "")); err == nil {
+	if _, err := group.Part(exchange("a", "b", "")); err == nil {
 		t.Error("a record without a group was split by it")
 	}
 	for text, want := range map[string]string{
@@ -203,7 +203,7 @@ func TestSplit(t *testing.T) {
 // What is written reads back.
 func TestWriterRoundTrip(t *testing.T) {
 	demonstrations := []Demonstration{
-		asked("a \"b\"\n<c> \u2028", " é", ""), asked("", "x", "g"),
+		exchange("a \"b\"\n<c> \u2028", " é", ""), exchange("", "x", "g"),
 		{Messages: []Message{{"system", "s"}, user("u"), assistant("a"), assistant("b")}, Given: 3, Group: "7"},
 	}
 	documents := []Document{{"one \"", false}, {"\ntwo\\", false}, {"", true}, {"three", true}, {"", true}}
@@ -246,8 +246,8 @@ func TestWriterRoundTrip(t *testing.T) {
 
 func TestSummary(t *testing.T) {
 	s := NewSummary(nil)
-	s.Demonstration(asked("abc", "é", "g"))
-	s.Demonstration(asked("abc", "é", "g"))
+	s.Demonstration(exchange("abc", "é", "g"))
+	s.Demonstration(exchange("abc", "é", "g"))
 	s.Demonstration(Demonstration{Messages: []Message{user("abcd"), assistant("")}})
 	if s.Records != 3 || s.Openings != 2 || s.Repeated != 1 || s.Talks != 1 || s.Messages != 2 || s.Owners["g"] != 2 {
 		t.Errorf("%+v", s)

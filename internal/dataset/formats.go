@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -26,8 +27,21 @@ type Format struct {
 	Demonstrations func(Options, *File) iter.Seq2[Demonstration, error]
 	Rankings       func(Options, *File) iter.Seq2[Ranking, error]
 
+	// Uses names the options, as Options.set does, that the readers of texts and demonstrations heed.
+	Uses []string
+
 	// WriteRankings writes rankings in this format; nil if it cannot be written.
 	WriteRankings func(io.Writer, iter.Seq2[Ranking, error]) error
+
+	about map[Kind]string // where it differs from About
+}
+
+// As returns what the format is as data of a kind that it holds.
+func (f Format) As(kind Kind) string {
+	if about := f.about[kind]; about != "" {
+		return about
+	}
+	return f.About
 }
 
 // The extensions of files that hold JSON, or its objects as rows.
@@ -48,6 +62,16 @@ func Formats() (out []Format) {
 
 // with returns the format with the readers that only the other has.
 func (f Format) with(other Format) Format {
+	f.about = maps.Clone(f.about)
+	for _, kind := range other.Kinds() {
+		if !f.holds(kind) {
+			if f.about == nil {
+				f.about = map[Kind]string{}
+			}
+			f.about[kind] = other.About
+		}
+	}
+	f.Uses = slices.Concat(f.Uses, other.Uses)
 	one, two := f.Detect, other.Detect
 	f.Detect = func(s Sample) bool { return one(s) || two(s) }
 	if f.Texts == nil {
@@ -84,7 +108,7 @@ func (f Format) holds(k Kind) bool {
 	case KindRankings:
 		return f.Rankings != nil
 	}
-	return true
+	return len(f.Kinds()) > 0
 }
 
 // Sample is the beginning of a file, as far as formats are told apart by it.
@@ -220,6 +244,17 @@ func (o Options) extensions(kind Kind) (out []string, err error) {
 	return slices.Compact(out), nil
 }
 
+// heeded returns an error if an option is set that none of the formats that data was read in heeds.
+func (o Options) heeded(kind Kind, formats []Format) error {
+	for _, name := range o.set() {
+		heeds := func(f Format) bool { return kind != KindRankings && slices.Contains(f.Uses, name) }
+		if len(formats) > 0 && !slices.ContainsFunc(formats, heeds) {
+			return fmt.Errorf("%s: found it set, but %s of the format %s have no use for it", name, kind, formats[0].Name)
+		}
+	}
+	return nil
+}
+
 // formatOf returns the format to read a file in.
 func (o Options) formatOf(f *File, kind Kind) (Format, error) {
 	if o.auto() {
@@ -264,11 +299,11 @@ func isProse(f *File) bool { return f.Ext() == ".txt" || f.Ext() == ".md" }
 
 // files returns the files that paths name, for data of a kind.
 func (o Options) files(kind Kind, paths []string) ([]*File, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	extensions, err := o.extensions(kind)
 	if err != nil {
+		return nil, err
+	}
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	files, err := expand(o, extensions, paths)
@@ -290,7 +325,7 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 			yield(zero, err)
 			return
 		}
-		used := false
+		var used []Format
 		for _, f := range files {
 			format, err := o.formatOf(f, kind)
 			if err != nil && f.listed && isProse(f) {
@@ -303,7 +338,14 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 				yield(zero, err)
 				return
 			}
-			used = true
+			if !slices.ContainsFunc(used, func(u Format) bool { return u.Name == format.Name }) {
+				used = append(used, format)
+			}
+			if err := o.heeded(kind, used); err != nil && !o.auto() {
+				f.Close()
+				yield(zero, err)
+				return
+			}
 			o.Report.format(format.Name)
 			more := deliver(o, reader(format)(o, f), yield)
 			f.Close()
@@ -311,7 +353,11 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 				return
 			}
 		}
-		if !used && len(files) > 0 {
+		if err := o.heeded(kind, used); err != nil {
+			yield(zero, err)
+			return
+		}
+		if used == nil && len(files) > 0 {
 			yield(zero, fmt.Errorf("%s: found only texts below it, expected %s", strings.Join(paths, ", "), kind))
 		}
 	}

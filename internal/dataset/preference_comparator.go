@@ -273,7 +273,8 @@ func (r Ranking) raters(o object, raters []object) (out []Ranking, err error) {
 type comparatorWriter struct {
 	w      io.Writer
 	models []string
-	count  int
+	count  int // examples written
+	others int // pairs of other models
 }
 
 // write writes the rankings of one task as an example for every pair of completions of the two models.
@@ -293,7 +294,8 @@ func (c *comparatorWriter) write(rankings []Ranking) error {
 			}
 			if r.Completions[i].Model != c.models[0] || r.Completions[j].Model != c.models[1] {
 				if len(r.Completions) > 2 {
-					continue // a pair of other models
+					c.others++
+					continue
 				}
 				return fmt.Errorf("found the models %q and %q, expected %q and %q: the format compares two", r.Completions[a].Model, r.Completions[b].Model, c.models[0], c.models[1])
 			}
@@ -323,11 +325,11 @@ func (c *comparatorWriter) begin() error {
 
 func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	r := rankings[0]
-	mean := 0.0
+	sum := 0.0
 	var raters []*fields
 	for _, each := range rankings {
 		score := float64(sign(each.Ranks[b] - each.Ranks[a]))
-		mean += score / float64(len(rankings))
+		sum += score
 		if each.Shown = shownOf(each.Shown, []int{a, b}); each.Choice && len(each.Completions) > 2 {
 			each.Choice = false
 		}
@@ -344,7 +346,7 @@ func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	} else {
 		row.add("tags", []string{})
 	}
-	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text).add("score", mean)
+	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text).add("score", sum/float64(len(rankings)))
 	custom := new(fields)
 	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
 		if name != "tags" {

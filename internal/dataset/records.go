@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -331,16 +332,21 @@ func (o object) has(names ...string) bool {
 	return true
 }
 
+// names lists the fields for an error, the first of them if there are many.
 func (o object) names() string {
+	const most = 12
 	if len(o) == 0 {
 		return "no fields"
 	}
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, fmt.Sprintf("%q", name))
+	names := slices.Sorted(maps.Keys(o))
+	more := ""
+	if n := len(names); n > most {
+		names, more = names[:most], fmt.Sprintf(" and %d more", n-most)
 	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%q", short([]byte(name)))
+	}
+	return strings.Join(names, ", ") + more
 }
 
 // kind returns what a field's value is: string, number, list, object, bool, null or missing.
