@@ -28,11 +28,7 @@ func (a *app) dataFormatsCommand() *cobra.Command {
 		for _, kind := range []dataset.Kind{dataset.KindText, dataset.KindDemonstrations, dataset.KindRankings} {
 			fmt.Fprintf(a.out, "%s\n", kind)
 			a.listFormats(func(f dataset.Format) (string, bool) {
-				about := f.As(kind)
-				if kind == dataset.KindRankings && f.WriteRankings != nil {
-					about += "; also written"
-				}
-				return about, slices.Contains(f.Kinds(), kind)
+				return f.As(kind), slices.Contains(f.Kinds(), kind)
 			})
 			fmt.Fprintln(a.out)
 		}

@@ -23,6 +23,8 @@ type preference struct {
 	array       bool                                                             // the rows are the elements of an array, not lines
 	document    func(io.Writer) *comparatorWriter                                // of a file that is one document
 	keeps       []Trait                                                          // of a ranking; nil keeps everything
+	doubtful    func(Ranking) bool                                               // reports whether what is written of a ranking may be misread
+	doubt       string                                                           // what may be misread then
 }
 
 // preferences are the formats, of those that could be meant the one that asks for more first.
@@ -68,7 +70,7 @@ func toolPreferences() []preference {
 			keeps: slices.Concat(carriedTraits, []Trait{traitTies, traitLists, traitModels, traitRatings, traitIDs, traitSystem, traitConversations}),
 		},
 		{
-			name: "label-studio-pairwise", about: `the same with two texts, "answer1" and "answer2", and a pairwise choice`,
+			name: "label-studio-pairwise", about: `label-studio with two texts, "answer1" and "answer2", and a pairwise choice`,
 			tasks: writeStudioPairs, ofRanking: []string{""}, array: true, keeps: slices.Concat(carriedTraits, []Trait{traitModels, traitRatings, traitSystem, traitConversations}),
 		},
 		{
@@ -120,6 +122,7 @@ func pairPreferences() []preference {
 				return implicit(s) && strings.HasPrefix(string(s.Object["chosen"]), `"\n\nHuman:`)
 			},
 			read: one(readTRL), grouped: true, rows: writeHH, keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
+			doubtful: marked, doubt: "rankings with a turn's marker inside a completion, which others may take for a turn",
 		},
 		{
 			name: "alpaca-preference", about: `{"instruction", "input", "chosen", "rejected"}: the prompt is the instruction, and after a blank line the input if there is one`,
@@ -132,7 +135,7 @@ func pairPreferences() []preference {
 			read: one(readUnpaired), rows: sure(writeUnpaired(false)), keeps: slices.Concat(carriedTraits, []Trait{traitModels, traitScores, traitLabels, traitAlone, traitSystem}),
 		},
 		{
-			name: "trl-unpaired-chat", about: `the same, written as messages`,
+			name: "trl-unpaired-chat", about: `trl-unpaired as messages`,
 			rows: sure(writeUnpaired(true)), keeps: slices.Concat(carriedTraits, []Trait{traitModels, traitScores, traitLabels, traitAlone, traitConversations, traitTurns}),
 		},
 		{
@@ -143,15 +146,15 @@ func pairPreferences() []preference {
 			read: one(readTRL), grouped: true, rows: sure(writeTRL), keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
 		},
 		{
-			name: "trl-chat", about: `the same, written as messages`,
+			name: "trl-chat", about: `trl as messages`,
 			rows: sure(writeTRLChat), keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns}),
 		},
 		{
-			name: "trl-implicit", about: `the same, written as texts that hold the prompt`,
+			name: "trl-implicit", about: `trl as two texts that hold the prompt`,
 			rows: writeImplicit, keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
 		},
 		{
-			name: "trl-implicit-chat", about: `the same, written as messages that hold the prompt`,
+			name: "trl-implicit-chat", about: `trl as two conversations that hold the prompt`,
 			rows: writeImplicitChat, keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns}),
 		},
 	}
@@ -175,7 +178,7 @@ func sourcePreferences() []preference {
 			read: one(readJudged),
 		},
 		{
-			name: "truthfulqa", about: "TruthfulQA.csv", extensions: []string{".csv"},
+			name: "truthfulqa", about: "TruthfulQA.csv: the best answer over the other correct ones, and these, tied, over the incorrect", extensions: []string{".csv"},
 			is:     isTruthfulQA,
 			stream: readTruths,
 		},
@@ -195,7 +198,11 @@ func preferenceFormats() (out []Format) {
 		if p.read != nil || p.stream != nil {
 			f.Rankings = p.rankings
 		}
-		if p.rows != nil || p.tasks != nil || p.document != nil {
+		if p.written() {
+			f.About += "; written with everything"
+			if _, loses := Holds(p.name); len(loses) > 0 {
+				f.About = p.about + "; written without " + list(loses)
+			}
 			f.WriteRankings = func(w io.Writer, seq iter.Seq2[Ranking, error]) error {
 				return p.write(w, seq, &Written{})
 			}
@@ -203,6 +210,25 @@ func preferenceFormats() (out []Format) {
 		out = append(out, f)
 	}
 	return out
+}
+
+// written reports whether rankings can be written in the format.
+func (p preference) written() bool { return p.rows != nil || p.tasks != nil || p.document != nil }
+
+// list joins names as a sentence does.
+func list(names []Trait) string {
+	var b strings.Builder
+	for i, name := range names {
+		switch {
+		case i == 0:
+		case i == len(names)-1:
+			b.WriteString(" and ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(name))
+	}
+	return b.String()
 }
 
 // rankings yields those of a file, each checked.

@@ -365,69 +365,63 @@ func oasstID(path []Message, i int, text string) string {
 	}
 	fmt.Fprintf(h, "%d\x00%s", i, text)
 	s := h.Sum(nil)
-	return fmt.Sprintf("%x-%x-5%x-8%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])[:36]
+	s[6], s[8] = s[6]&0x0f|0x50, s[8]&0x3f|0x80 // the form of a UUID made from a name
+	return fmt.Sprintf("%x-%x-%x-%x-%x", s[:4], s[4:6], s[6:8], s[8:10], s[10:16])
 }
 
-// writeTree writes a ranking as a tree that is a chain down to the ranked replies.
+// writeTree writes a ranking as a tree that is a chain down to the ranked replies. The message that they answer is
+// named by the group, as reading has it.
 func writeTree(r Ranking) *fields {
-	path, transcript := r.conversation()
-	more := new(fields)
-	if path[0].Role == "system" {
-		more.add("system_message", path[0].Content)
+	full, transcript := r.conversation()
+	path, more := full, new(fields)
+	if full[0].Role == "system" {
+		path = full[1:]
+		more.add("system_message", full[0].Content)
 	}
-	full := path
-	if path[0].Role == "system" {
-		path = path[1:]
-	}
-	top := oasstID(full[:len(full)-len(path)+1], -1, "")
-	var replies []*fields
-	parent := r.GroupID
-	if parent == "" {
-		parent = oasstID(full, -1, "")
+	before := len(full) - len(path)
+	id := func(i int) string { // of a message of the path
+		if i == len(path)-1 && r.GroupID != "" {
+			return r.GroupID
+		}
+		return oasstID(full[:before+i+1], -1, "")
 	}
 	ids := make([]string, len(r.Completions))
+	var replies []*fields
 	for i, c := range r.Completions {
 		text := c.turns(transcript)[0].Content
 		if ids[i] = c.ID; c.ID == "" {
 			ids[i] = oasstID(full, i, text)
 		}
-		reply := new(fields).add("message_id", ids[i]).add("parent_id", parent).add("text", text).add("role", "assistant").add("rank", r.Ranks[i]-1)
-		reply.some("model_name", c.Model)
-		if c.Ratings != nil {
-			labels := new(fields)
-			for _, name := range slices.Sorted(maps.Keys(c.Ratings)) {
-				labels.add(name, new(fields).add("value", c.Ratings[name]).add("count", 1))
-			}
-			reply.add("labels", labels)
-		}
-		replies = append(replies, reply.add("replies", []int{}))
+		replies = append(replies, c.reply(ids[i], id(len(path)-1), text, r.Ranks[i]))
 	}
-	var node *fields
 	for i := len(path) - 1; i >= 0; i-- {
-		id := oasstID(full[:len(full)-len(path)+i+1], -1, "")
-		if i == len(path)-1 {
-			id = parent
-		}
-		node = r.oasstMessage(path[i], id, replies, i == len(path)-1, ids)
-		replies = []*fields{node}
+		replies = []*fields{r.oasstMessage(path[i], id(i), replies, i == len(path)-1, ids)}
 	}
-	if len(path) == 1 {
-		top = parent
-	}
-	r.GroupID, r.Flags = "", without(r.Flags, NotRankable)
-	r.Meta = maps.Clone(r.Meta)
-	r.dropMeta("lang")
-	tree := new(fields).add("message_tree_id", top).add("tree_state", "ready_for_export").add("prompt", node)
-	origin, ok := r.Meta["origin"]
-	if ok {
+	tree := new(fields).add("message_tree_id", id(0)).add("tree_state", "ready_for_export").add("prompt", replies[0])
+	if origin, ok := r.Meta["origin"]; ok {
 		tree.add("origin", origin)
-		r.dropMeta("origin")
 	}
-	r.carried(more, "labeler", "system")
-	if len(more.names) > 0 {
+	r.GroupID, r.Flags, r.Meta = "", without(r.Flags, NotRankable), maps.Clone(r.Meta)
+	r.dropMeta("lang")
+	r.dropMeta("origin")
+	if r.carried(more, "labeler", "system"); len(more.names) > 0 {
 		tree.add("rlhf", more)
 	}
 	return tree
+}
+
+// reply is a completion as a message of a tree.
+func (c Completion) reply(id, parent, text string, rank int) *fields {
+	row := new(fields).add("message_id", id).add("parent_id", parent).add("text", text).add("role", "assistant").add("rank", rank-1)
+	row.some("model_name", c.Model)
+	if c.Ratings != nil {
+		labels := new(fields)
+		for _, name := range slices.Sorted(maps.Keys(c.Ratings)) {
+			labels.add(name, new(fields).add("value", c.Ratings[name]).add("count", 1))
+		}
+		row.add("labels", labels)
+	}
+	return row.add("replies", []int{})
 }
 
 func (r Ranking) oasstMessage(m Message, id string, replies []*fields, last bool, ids []string) *fields {

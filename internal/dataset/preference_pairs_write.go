@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +47,11 @@ func (r Ranking) behind(i int, verbatim bool) string {
 		return strings.TrimPrefix(Transcript(c.Messages), assistantMarker)
 	}
 	return " " + c.Text
+}
+
+// marked reports whether a completion holds the marker of a turn.
+func marked(r Ranking) bool {
+	return slices.ContainsFunc(r.Completions, func(c Completion) bool { return c.Messages == nil && hasMarker(c.Text) })
 }
 
 func hasMarker(text string) bool {

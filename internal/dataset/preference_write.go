@@ -86,31 +86,42 @@ func (r Ranking) Traits() (out []Trait) {
 
 // Written is what writing rankings came to.
 type Written struct {
-	Format   string        `json:"format"`
-	Rankings int           `json:"rankings"`           // that were written
-	Rows     int           `json:"rows"`               // records of the format
-	Lost     map[Trait]int `json:"lost,omitempty"`     // rankings of which the format does not hold that
-	LeftOut  int           `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
-	Skipped  int           `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
-	Reasons  []string      `json:"reasons,omitempty"`  // of the first few of those
+	Format   string         `json:"format"`
+	Rankings int            `json:"rankings"`           // that were written
+	Rows     int            `json:"rows"`               // records of the format
+	Lost     map[Trait]int  `json:"lost,omitempty"`     // rankings of which the format does not hold that
+	LeftOut  int            `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
+	Skipped  int            `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
+	Reasons  []string       `json:"reasons,omitempty"`  // of the first few of those
+	Warnings map[string]int `json:"warnings,omitempty"` // what was written and may be misread, by what it is
 	skip     bool
 }
 
 // Lines returns for people what was not written, a statement a line.
 func (w Written) Lines() (out []string) {
 	for _, t := range slices.Sorted(maps.Keys(w.Lost)) {
-		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %d rankings", w.Format, t, w.Lost[t]))
+		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %s", w.Format, t, rankings(w.Lost[t])))
+	}
+	for _, what := range slices.Sorted(maps.Keys(w.Warnings)) {
+		out = append(out, fmt.Sprintf("%s: %d", what, w.Warnings[what]))
 	}
 	if w.LeftOut > 0 {
-		out = append(out, fmt.Sprintf("left out %d rankings that make no row, all tied or of one completion", w.LeftOut))
+		out = append(out, fmt.Sprintf("left out %s without a row: all tied, of one completion, or of other models", rankings(w.LeftOut)))
 	}
 	if w.Skipped > 0 {
-		out = append(out, fmt.Sprintf("skipped %d rankings that %s cannot hold:", w.Skipped, w.Format))
+		out = append(out, fmt.Sprintf("skipped %s that %s cannot hold:", rankings(w.Skipped), w.Format))
 		for _, reason := range w.Reasons {
 			out = append(out, "  "+reason)
 		}
 	}
 	return out
+}
+
+func rankings(n int) string {
+	if n == 1 {
+		return "1 ranking"
+	}
+	return fmt.Sprint(n, " rankings")
 }
 
 // Holds returns what a format that can be written holds of a ranking, and what it does not.
@@ -141,7 +152,7 @@ func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], sk
 	f, err := Named(format, KindRankings)
 	if i := slices.IndexFunc(preferences(), func(p preference) bool { return p.name == format }); i >= 0 {
 		p := preferences()[i]
-		if p.rows == nil && p.tasks == nil && p.document == nil {
+		if !p.written() {
 			return out, fmt.Errorf("format %q: can be read and not written; %s can", format, strings.Join(Writable(), ", "))
 		}
 		return out, p.write(w, seq, &out)
@@ -155,7 +166,7 @@ func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], sk
 // Writable returns the names of the formats that rankings can be written in.
 func Writable() (out []string) {
 	for _, p := range preferences() {
-		if p.rows != nil || p.tasks != nil || p.document != nil {
+		if p.written() {
 			out = append(out, p.name)
 		}
 	}
@@ -170,14 +181,23 @@ func (p preference) write(w io.Writer, seq iter.Seq2[Ranking, error], out *Writt
 	return buffered.Flush()
 }
 
+// takes reports whether a ranking compares, or is a judgement of one completion such as the format holds.
+func (p preference) takes(r Ranking) bool {
+	return len(r.Completions) > 1 || p.holds(traitAlone) || p.array && p.holds(traitRatings) && r.Completions[0].Ratings != nil
+}
+
 // counted counts the rankings and what is lost of them.
 func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Seq2[Ranking, error] {
 	return func(yield func(Ranking, error) bool) {
 		for r, err := range seq {
+			if err == nil && !p.takes(r) {
+				out.LeftOut++
+				continue
+			}
 			if err == nil {
 				out.Rankings++
 				for _, t := range r.Traits() {
-					if !p.holds(t) && !(t == traitAlone && p.name != "ai2") {
+					if !p.holds(t) && t != traitAlone {
 						if out.Lost == nil {
 							out.Lost = map[Trait]int{}
 						}
@@ -190,6 +210,16 @@ func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Se
 			}
 		}
 	}
+}
+
+func (out *Written) warn(what string, n int) {
+	if n == 0 {
+		return
+	}
+	if out.Warnings == nil {
+		out.Warnings = map[string]int{}
+	}
+	out.Warnings[what] += n
 }
 
 // refused skips a ranking that the format cannot hold, or returns the error.
@@ -216,19 +246,18 @@ func (p preference) writeTo(w io.Writer, seq iter.Seq2[Ranking, error], out *Wri
 			}
 			n += len(list)
 			before := d.count
-			if len(list[0].Completions) == 1 {
-				out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
-				continue
-			}
 			if err := d.write(list); err != nil {
 				for range list {
 					if err := out.refused(n, err); err != nil {
 						return err
 					}
 				}
+			} else if d.count == before {
+				out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
 			}
 			out.Rows += d.count - before
 		}
+		out.warn("pairs of other models than the first two, left out", d.others)
 		return d.end()
 	case p.tasks != nil:
 		return p.writeTasks(w, seq, out)
@@ -293,6 +322,9 @@ func (p preference) writeRows(w io.Writer, seq iter.Seq2[Ranking, error], out *W
 			out.Rankings--
 			out.LeftOut++
 		}
+		if p.doubtful != nil && p.doubtful(r) {
+			out.warn(p.doubt, 1)
+		}
 		for _, row := range list {
 			if err := rows.write(row); err != nil {
 				return err
@@ -308,10 +340,6 @@ func (p preference) writeTasks(w io.Writer, seq iter.Seq2[Ranking, error], out *
 	for list, err := range p.byTask(seq) {
 		if err != nil {
 			return err
-		}
-		if only := list[0]; len(only.Completions) == 1 && only.Completions[0].Ratings == nil {
-			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
-			continue
 		}
 		elements := p.tasks(rows.n+1, list)
 		if len(elements) == 0 {
@@ -355,9 +383,6 @@ func (p preference) byTask(seq iter.Seq2[Ranking, error]) iter.Seq2[[]Ranking, e
 
 // writeTrees writes a ranking as a tree, if it can be one.
 func writeTrees(r Ranking) ([]*fields, error) {
-	if len(r.Completions) < 2 {
-		return nil, nil
-	}
 	for i, c := range r.Completions {
 		if c.Messages != nil {
 			return nil, fmt.Errorf("completion %d is of several turns, and a reply is one", i)

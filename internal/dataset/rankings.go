@@ -7,8 +7,8 @@ import (
 	"io"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -90,7 +90,7 @@ func readOwn(o object) (r Ranking, err error) {
 	}
 	for name, to := range r.columns() {
 		if raw, ok := o[name]; ok && !isNull(raw) && json.Unmarshal(raw, to) != nil {
-			return r, fmt.Errorf("field %q: found %s, expected %s", name, short(raw), strings.TrimLeft(fmt.Sprintf("%T", to), "*"))
+			return r, fmt.Errorf("field %q: found %s, expected %s", name, short(raw), expected(reflect.ValueOf(to).Elem().Interface()))
 		}
 	}
 	columns := slices.Collect(maps.Keys(r.columns()))

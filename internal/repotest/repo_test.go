@@ -65,6 +65,7 @@ var only = []struct {
 	{"github.com/spf13/cobra", "the command line is cmd's", regexp.MustCompile(`^cmd/rlhf/`)},
 	{"github.com/mattn/go-sqlite3", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"github.com/pressly/goose", "the database is storage's", regexp.MustCompile(`^storage/`)},
+	{"github.com/parquet-go/", "files of data are dataset's", regexp.MustCompile(`^internal/dataset/`)},
 	{"gorgonia.org/", "losses stand in the stages' loss files", regexp.MustCompile(`^(internal/objective/.*|(sft|reward|ppo)/loss)\.go$`)},
 	{"gonum.org/v1/plot", "pictures are report's", regexp.MustCompile(`^internal/report/`)},
 	{"C", "C stands behind internal/kernel", regexp.MustCompile(`^internal/kernel/`)},
