@@ -178,7 +178,7 @@ func sourcePreferences() []preference {
 			read: one(readJudged),
 		},
 		{
-			name: "truthfulqa", about: "TruthfulQA.csv", extensions: []string{".csv"},
+			name: "truthfulqa", about: "TruthfulQA.csv: the best answer over the other correct ones, and these, tied, over the incorrect", extensions: []string{".csv"},
 			is:     isTruthfulQA,
 			stream: readTruths,
 		},

@@ -219,8 +219,20 @@ func readExample(o object, models []string) ([]Ranking, error) {
 		return ours, err
 	}
 	r.Ranks, r.Labeler = ranksOf([]float64{score, 0}), Imported
+	custom, err := optional[object](o, "custom_fields")
+	if err != nil {
+		return nil, err
+	}
 	for name, raw := range o {
-		if !isNull(raw) && !slices.Contains([]string{"input_text", "output_text_a", "output_text_b"}, name) && !isEmpty(raw) {
+		if !isNull(raw) && !slices.Contains([]string{"input_text", "output_text_a", "output_text_b", "custom_fields"}, name) && !isEmpty(raw) {
+			r.setMeta(name, raw)
+		}
+	}
+	for name, raw := range custom {
+		if _, taken := o[name]; taken {
+			return nil, fmt.Errorf("field \"custom_fields\": found %q, which is the name of a field of examples", name)
+		}
+		if !isNull(raw) {
 			r.setMeta(name, raw)
 		}
 	}
@@ -325,35 +337,34 @@ func (c *comparatorWriter) begin() error {
 
 func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	r := rankings[0]
-	sum := 0.0
-	var raters []*fields
-	for _, each := range rankings {
-		score := float64(sign(each.Ranks[b] - each.Ranks[a]))
-		sum += score
-		if each.Shown = shownOf(each.Shown, []int{a, b}); each.Choice && len(each.Completions) > 2 {
-			each.Choice = false
-		}
-		row := new(fields).add("score", score).add("rating_label", [...]string{"B is better", "same", "A is better"}[int(score)+1]).
-			add("is_flipped", len(each.Shown) > 0 && each.Shown[0] == 1).add("rationale", each.Comment)
-		each.Meta = nil
-		more := new(fields)
-		each.carried(more, "comment")
-		raters = append(raters, row.add("rlhf", more))
-	}
 	row := new(fields).add("input_text", r.Prompt)
 	if tags, ok := r.Meta["tags"]; ok {
 		row.add("tags", tags)
 	} else {
 		row.add("tags", []string{})
 	}
-	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text).add("score", sum/float64(len(rankings)))
+	row.add("output_text_a", r.Completions[a].Text).add("output_text_b", r.Completions[b].Text)
 	custom := new(fields)
+	if len(rankings) == 1 && r.judgedThere(a, b) {
+		row.add("score", r.Meta["score"])
+		if raters, ok := r.Meta["individual_rater_scores"]; ok {
+			row.add("individual_rater_scores", raters)
+		} else {
+			row.add("individual_rater_scores", []int{})
+		}
+		r.Meta = maps.Clone(r.Meta)
+		r.dropMeta("score")
+		r.dropMeta("individual_rater_scores")
+	} else {
+		score, raters := c.rate(rankings, a, b)
+		row.add("score", score).add("individual_rater_scores", raters)
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
 		if name != "tags" {
 			custom.add(name, r.Meta[name])
 		}
 	}
-	row.add("individual_rater_scores", raters).add("custom_fields", custom)
+	row.add("custom_fields", custom)
 	var text bytes.Buffer
 	if c.count++; c.count > 1 {
 		text.WriteByte(',')
@@ -364,6 +375,37 @@ func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 	}
 	_, err := c.w.Write(text.Bytes())
 	return err
+}
+
+// judgedThere reports whether the score of the example that a ranking was read from says all of it.
+func (r Ranking) judgedThere(a, b int) bool {
+	var score float64
+	if json.Unmarshal(r.Meta["score"], &score) != nil || len(r.Completions) != 2 {
+		return false
+	}
+	ranks, more := ranksOf([]float64{score, 0}), new(fields)
+	r.Meta = nil
+	r.carried(more)
+	return len(more.names) == 0 && r.Ranks[a] == ranks[0] && r.Ranks[b] == ranks[1]
+}
+
+// rate returns what each labeler said of two completions, 1 for the first, and the mean of it.
+func (c *comparatorWriter) rate(rankings []Ranking, a, b int) (mean float64, raters []*fields) {
+	sum := 0.0
+	for _, each := range rankings {
+		score := float64(sign(each.Ranks[b] - each.Ranks[a]))
+		sum += score
+		if each.Shown = shownOf(each.Shown, []int{a, b}); len(each.Completions) > 2 {
+			each.Choice = false
+		}
+		row := new(fields).add("score", score).add("rating_label", [...]string{"B is better", "same", "A is better"}[int(score)+1]).
+			add("is_flipped", len(each.Shown) > 0 && each.Shown[0] == 1).add("rationale", each.Comment)
+		each.Meta = nil
+		more := new(fields)
+		each.carried(more, "comment")
+		raters = append(raters, row.add("rlhf", more))
+	}
+	return sum / float64(len(rankings)), raters
 }
 
 // end closes the document; without any example it is one of two models without names.

@@ -59,6 +59,11 @@ func TestDocumentedExamples(t *testing.T) {
 		{"trl", "trl", `{"prompt":"The sky is","chosen":" blue.","rejected":" green."}`, []Ranking{two("The sky is", " blue.", " green.", 1, 2)}},
 		{"trl with unknown fields", "trl", `{"prompt":"p","chosen":"x","rejected":"y","source":"s","score":[1, 2],"extra":{"a":1},"note":null}`,
 			[]Ranking{with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Meta = meta("source", `"s"`, "score", "[1,2]", "extra", `{"a":1}`) })}},
+		{"trl with somebody else's columns", "trl", `{"prompt":"p","chosen":"x","rejected":"y","chosen_model":["m"],"rejected_model":"n","score_chosen":"7","chosen_index":"a","labeler":7,"confidence":0.5}`,
+			[]Ranking{with(two("p", "x", "y", 1, 2), func(r *Ranking) {
+				r.Completions[1].Model, r.Confidence = "n", number64(0.5)
+				r.Meta = meta("chosen_model", `["m"]`, "score_chosen", `"7"`, "chosen_index", `"a"`, "labeler", "7")
+			})}},
 		{"trl implicit", "trl", `{"chosen":"The sky is blue.","rejected":"The sky is green."}`, []Ranking{two("The sky is", " blue.", " green.", 1, 2)}},
 		{"trl conversational", "trl", `{"prompt":[{"role":"user","content":"What color is the sky?"}],"chosen":[{"role":"assistant","content":"It is blue."}],"rejected":[{"role":"assistant","content":"It is green."}]}`, []Ranking{chat}},
 		{"trl implicit conversational", "trl", `{"chosen":[{"role":"user","content":"What color is the sky?"},{"role":"assistant","content":"It is blue."}],"rejected":[{"role":"user","content":"What color is the sky?"},{"role":"assistant","content":"It is green."}]}`, []Ranking{chat}},
@@ -110,7 +115,7 @@ func TestDocumentedExamples(t *testing.T) {
 			{"input_text":"j","tags":[],"output_text_a":"x","output_text_b":"y","score":0,"individual_rater_scores":[],"custom_fields":{"k":8}}]}`,
 			[]Ranking{{Prompt: "i", Completions: []Completion{{Text: "x", Model: "after"}, {Text: "y", Model: "before"}}, Ranks: []int{2, 1}, Labeler: Imported,
 				Meta: meta("tags", `["Math"]`, "score", "-1.25", "individual_rater_scores", `[{"score":1.5,"rating_label":"A is much better","is_flipped":false,"rationale":"r"}]`)},
-				{Prompt: "j", Completions: []Completion{{Text: "x", Model: "after"}, {Text: "y", Model: "before"}}, Ranks: []int{1, 1}, Labeler: Imported, Meta: meta("score", "0", "custom_fields", `{"k":8}`)}}},
+				{Prompt: "j", Completions: []Completion{{Text: "x", Model: "after"}, {Text: "y", Model: "before"}}, Ranks: []int{1, 1}, Labeler: Imported, Meta: meta("score", "0", "k", "8")}}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			name := "x.jsonl"
@@ -131,6 +136,22 @@ func TestDocumentedExamples(t *testing.T) {
 				t.Errorf("\ngot  %s\nwant %s", g, w)
 			}
 		})
+	}
+}
+
+// An example that another program's judges scored keeps its score and theirs.
+func TestComparatorScoresComeBack(t *testing.T) {
+	const in = `{"metadata":{"source_path":"rlhf","custom_fields_schema":[]},"models":[{"name":"after"},{"name":"before"}],"examples":[
+{"input_text":"i","tags":["Math"],"output_text_a":"x","output_text_b":"y","score":-1.25,"individual_rater_scores":[{"score":1.5,"rationale":"r"}],"custom_fields":{"k":8}},
+{"input_text":"j","tags":[],"output_text_a":"x","output_text_b":"y","score":0,"individual_rater_scores":[],"custom_fields":{}}
+]}
+`
+	list, err := Collect(Rankings(Options{}, file(t, "x.json", in)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out := text(t, "llm-comparator", list...); out != in {
+		t.Errorf("got %s", out)
 	}
 }
 

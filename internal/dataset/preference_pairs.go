@@ -43,11 +43,19 @@ func (r Ranking) byRank() []int {
 	return out
 }
 
-// sides are the fields of a pair's row that say of each side what the text cannot.
-var sides = []string{"chosen_model", "rejected_model", "score_chosen", "score_rejected", "chosen_index", "rejected_index",
-	"chosen_rank", "rejected_rank", "chosen_shown", "rejected_shown"}
+// sides returns the fields of a pair's row that say of each side what its text cannot, as far as they are of the type
+// that we write; others of these names are somebody else's.
+func sides(o object) (out []string) {
+	for name, kind := range map[string]string{"chosen_model": "string", "rejected_model": "string", "score_chosen": "number", "score_rejected": "number",
+		"chosen_index": "number", "rejected_index": "number", "chosen_rank": "number", "rejected_rank": "number", "chosen_shown": "number", "rejected_shown": "number"} {
+		if o.kind(name) == kind {
+			out = append(out, name)
+		}
+	}
+	return out
+}
 
-// pairRow begins a row of chosen and rejected with what the sides' texts do not say.
+// pairColumns adds to a row of chosen and rejected what the sides' texts do not say.
 func (r Ranking) pairColumns(o *fields, p pair) {
 	r.GroupID = r.group()
 	chosen, rejected := r.Completions[p.chosen], r.Completions[p.rejected]
@@ -87,7 +95,7 @@ func (r *Ranking) readSides(o object) (err error) {
 			c.Score = &score
 		}
 	}
-	if o.has("chosen_shown", "rejected_shown") {
+	if o.kind("chosen_shown") == "number" && o.kind("rejected_shown") == "number" {
 		first, err := field[int](o, "chosen_shown")
 		if err != nil {
 			return err
@@ -110,8 +118,10 @@ func (r *Ranking) readSides(o object) (err error) {
 type part struct{ index, rank, shown [2]int }
 
 func readPart(o object) (*part, error) {
-	if !o.has("chosen_index", "rejected_index", "chosen_rank", "rejected_rank") {
-		return nil, nil
+	for _, name := range []string{"chosen_index", "rejected_index", "chosen_rank", "rejected_rank"} {
+		if o.kind(name) != "number" {
+			return nil, nil
+		}
 	}
 	p := &part{shown: [2]int{-1, -1}}
 	for i, side := range []string{"chosen", "rejected"} {
@@ -122,7 +132,7 @@ func readPart(o object) (*part, error) {
 		if p.rank[i], err = field[int](o, side+"_rank"); err != nil {
 			return nil, err
 		}
-		if o.has(side + "_shown") {
+		if o.kind(side+"_shown") == "number" {
 			if p.shown[i], err = field[int](o, side+"_shown"); err != nil {
 				return nil, err
 			}
@@ -185,7 +195,7 @@ func readTRL(o object) (r Ranking, err error) {
 	if err := r.readSides(o); err != nil {
 		return r, err
 	}
-	r.carry(o, append([]string{"prompt", "chosen", "rejected"}, sides...)...)
+	r.carry(o, append(sides(o), "prompt", "chosen", "rejected")...)
 	return r, nil
 }
 
@@ -371,6 +381,6 @@ func readInstruction(o object) (r Ranking, err error) {
 	if err := r.readSides(o); err != nil {
 		return r, err
 	}
-	r.carry(o, append([]string{"instruction", "input", "chosen", "rejected"}, sides...)...)
+	r.carry(o, append(sides(o), "instruction", "input", "chosen", "rejected")...)
 	return r, nil
 }
