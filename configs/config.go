@@ -7,8 +7,11 @@ package configs
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"rlhf/compare"
+	"rlhf/internal/chat"
 	"rlhf/labeling"
 	"rlhf/ppo"
 	"rlhf/reward"
@@ -21,6 +24,7 @@ type Config struct {
 	Tokenizer Tokenizer       `mapstructure:"tokenizer"`
 	Pretrain  sft.Config      `mapstructure:"pretrain"`
 	SFT       sft.Config      `mapstructure:"sft"`
+	Chat      Chat            `mapstructure:"chat"`
 	Sample    Sample          `mapstructure:"sample"`
 	Label     labeling.Config `mapstructure:"label"`
 	Reward    reward.Config   `mapstructure:"reward"`
@@ -42,6 +46,13 @@ type Tokenizer struct {
 	VocabSize int `mapstructure:"vocab_size"` // with the bytes and two special tokens. GPT-2: 50257
 }
 
+// Chat holds the settings of conversations: how they are learnt from and held.
+type Chat struct {
+	// Template is how turns are marked: chatml, dialogpt, turns, or auto, which follows the tokenizer. SFT renders
+	// conversations with it and, unless it is auto, also prompts with completions.
+	Template string `mapstructure:"template"`
+}
+
 // Sample holds the settings of sampling completions.
 type Sample struct {
 	N            int     `mapstructure:"n"`              // completions of each prompt. InstructGPT ranks 4 to 9
@@ -54,11 +65,13 @@ type Sample struct {
 // Default returns every package's defaults.
 func Default() Config {
 	pretrain := sft.DefaultConfig()
-	pretrain.NumTrainEpochs, pretrain.LR, pretrain.WarmupSteps, pretrain.WeightDecay = 1, 6e-4, 200, .1 // nanoGPT, for GPT-2 small
+	pretrain.NumTrainEpochs, pretrain.LR, pretrain.WarmupSteps, pretrain.WeightDecay, pretrain.ResidPdrop = 1, 6e-4, 200, .1, 0 // nanoGPT, for GPT-2 small
+	pretrain.CompletionOnlyLoss, pretrain.Packing = false, true
 	return Config{
 		Model:     Model{NLayer: 12, NHead: 12, NEmbd: 768, NPositions: 1024, Seed: 1},
 		Tokenizer: Tokenizer{VocabSize: 50257},
 		Pretrain:  pretrain, SFT: sft.DefaultConfig(),
+		Chat:   Chat{Template: "auto"},
 		Sample: Sample{N: 4, Temperature: .7, MaxNewTokens: 48, Slots: 64, Seed: 1},
 		Label:  labeling.DefaultConfig(), Reward: reward.DefaultConfig(), PPO: ppo.DefaultConfig(), Compare: compare.DefaultConfig(),
 	}
@@ -70,7 +83,7 @@ func (c Config) Validate() error {
 		name     string
 		validate func() error
 	}{
-		{"model", c.Model.Validate}, {"tokenizer", c.Tokenizer.Validate}, {"pretrain", c.Pretrain.Validate}, {"sft", c.SFT.Validate}, {"sample", c.Sample.Validate},
+		{"model", c.Model.Validate}, {"tokenizer", c.Tokenizer.Validate}, {"pretrain", c.Pretrain.Validate}, {"sft", c.SFT.Validate}, {"chat", c.Chat.Validate}, {"sample", c.Sample.Validate},
 		{"label", c.Label.Validate}, {"reward", c.Reward.Validate}, {"ppo", c.PPO.Validate}, {"compare", c.Compare.Validate},
 	} {
 		if err := section.validate(); err != nil {
@@ -100,6 +113,14 @@ func (m Model) Validate() error {
 func (t Tokenizer) Validate() error {
 	if t.VocabSize < 258 {
 		return fmt.Errorf("vocab_size: must be at least 258, the bytes and two special tokens (got %d)", t.VocabSize)
+	}
+	return nil
+}
+
+// Validate returns an error that names the first setting without a usable value.
+func (c Chat) Validate() error {
+	if c.Template != chat.Auto && !slices.Contains(chat.Names, c.Template) {
+		return fmt.Errorf("template: must be %s or one of %s (got %q)", chat.Auto, strings.Join(chat.Names, ", "), c.Template)
 	}
 	return nil
 }

@@ -15,7 +15,9 @@ type gradients struct {
 	dx, dmid, dnext []float32 // (N, C) residual stream after, within and before the layer
 	dwide           []float32 // (N, C) dmid of the last layer, with zeros where nothing is wanted
 	dlnf            []float32 // (wanted, C)
-	dfc, gelu       []float32 // (N, 4C)
+	dproj, dattn    []float32 // (N, C) of the projections' outputs: what dropout leaves of dx and dmid, or these themselves
+	masked          []float32 // (2, N, C) memory of the two if there is dropout
+	dfc, activated  []float32 // (N, I)
 	dln1, dln2      []float32 // (N, C)
 	dqkv            []float32 // (N, 3C)
 	datt            []float32 // (N, C)
@@ -25,11 +27,12 @@ type gradients struct {
 	dp    params
 }
 
-func (g *gradients) resize(N, C int) {
+func (g *gradients) resize(N int, c Config) {
+	C, I := c.NEmbd, c.MLPDim()
 	for _, x := range []*[]float32{&g.dx, &g.dmid, &g.dnext, &g.dln1, &g.dln2, &g.datt} {
 		*x = grow(*x, N*C)
 	}
-	g.dfc, g.gelu, g.dqkv = grow(g.dfc, N*4*C), grow(g.gelu, N*4*C), grow(g.dqkv, N*3*C)
+	g.dfc, g.activated, g.dqkv = grow(g.dfc, N*I), grow(g.activated, N*I), grow(g.dqkv, N*3*C)
 }
 
 // Backward adds to dtheta (NumParams) the gradient of a scalar whose gradient
@@ -45,7 +48,7 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	}
 	c, g := p.m.Config, &p.grads
 	p.ready = false
-	g.resize(p.every.n, c.NEmbd)
+	g.resize(p.every.n, c)
 	if len(g.theta) == 0 || &g.theta[0] != &dtheta[0] {
 		g.theta, g.dp = dtheta, view(c, dtheta)
 	}
@@ -53,6 +56,7 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	defer p.team.Stop()
 	p.outputsBackward(d)
 	for p.l = c.NLayer - 1; p.l >= 0; p.l-- {
+		p.splitDropped()
 		p.queueRows(p.set(p.l).n, p.endOfLayer)
 		p.runTasks()
 		p.queueAttention(taskAttendBackward)
@@ -68,6 +72,10 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 			p.runTasks()
 		}
 		g.dx, g.dnext = g.dnext, g.dx
+	}
+	if p.batch.Dropout.Embd != 0 {
+		p.queueRows(p.every.n, p.dropEmbd)
+		p.runTasks()
 	}
 	for c0 := 0; c0 < c.NEmbd; c0 += columnsPerTask {
 		p.tasks = append(p.tasks, task{kind: taskEmbedding, dw: g.dp.wte, db: g.dp.wpe, d: g.dx, from: c0, to: min(c0+columnsPerTask, c.NEmbd)})
@@ -138,18 +146,36 @@ func (p *Pass) scoreBackward(d Outputs) {
 	p.runTasks()
 }
 
+// splitDropped sets where the layer's gradients of what its projections put out stand, and what drops from them.
+func (p *Pass) splitDropped() {
+	g := &p.grads
+	p.drops = p.residualDrops(p.l)
+	g.dproj, g.dattn = g.dx, g.dmid
+	if n := p.every.n * p.m.Config.NEmbd; p.batch.Dropout.Resid != 0 {
+		g.masked = grow(g.masked, 2*n)
+		g.dproj, g.dattn = g.masked[:n], g.masked[n:]
+	}
+}
+
 // endOfLayerRows carries g.dx, the gradient of the layer's output, back to g.datt, that of its attention, for the rows r0 to r1.
 func (p *Pass) endOfLayerRows(c *crew, r0, r1 int) {
-	C, n, g := p.m.Config.NEmbd, r1-r0, &p.grads
+	C, I, n, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), r1-r0, &p.grads
 	a, lp := p.acts(p.l), &p.m.p.layers[p.l]
-	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*4*C:r1*4*C]
-	// out = mid + projb + gelu(fc)*projw,  fc = fcb + ln2(mid)*fcw
-	c.multiply(kernel.Product{Y: dfc, LdY: 4 * C, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: 4 * C})
-	c.geluBackward(dfc, g.gelu[r0*4*C:r1*4*C], a.fc[r0*4*C:r1*4*C])
-	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: 4 * C, W: kernel.Columns(lp.fcw, 4*C), Rows: n, K: 4 * C, O: C})
+	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*I:r1*I]
+	dproj, dattn := g.dproj[r0*C:r1*C], g.dattn[r0*C:r1*C]
+	// out = mid + drop(projb + activation(fc)*projw),  fc = fcb + ln2(mid)*fcw
+	if p.drops.proj.Keys != nil {
+		c.drop(dproj, nil, dx, p.drops.proj.From(r0), n, C)
+	}
+	c.multiply(kernel.Product{Y: dfc, LdY: I, X: dproj, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: I})
+	c.activationBackward(p.m.Config.activation(), dfc, g.activated[r0*I:r1*I], a.fc[r0*I:r1*I])
+	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: I, W: kernel.Columns(lp.fcw, I), Rows: n, K: I, O: C})
 	c.layerNormBackward(dmid, dx, g.dln2[r0*C:], a.mid[r0*C:], a.mean2[r0:], a.rstd2[r0:], lp.ln2w, n, C)
-	// mid = x + attnb + att*attnw
-	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dmid, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
+	// mid = x + drop(attnb + att*attnw)
+	if p.drops.attn.Keys != nil {
+		c.drop(dattn, nil, dmid, p.drops.attn.From(r0), n, C)
+	}
+	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dattn, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
 }
 
 // attendBackward carries g.datt back to g.dqkv for the heads h0 to h1 of a sequence.
@@ -157,13 +183,14 @@ func (p *Pass) attendBackward(w *scratch, seq, h0, h1 int) {
 	C, hd, T, s, g := p.m.Config.NEmbd, p.m.Config.HeadDim(), p.batch.Lens[seq], p.set(p.l), &p.grads
 	w.attention = grow(w.attention, kernel.AttentionBackwardScratch(hd, T))
 	dqkv, qkv, datt := g.dqkv[p.firstRow[seq]*3*C:], p.acts(p.l).qkv[p.firstRow[seq]*3*C:], g.datt[s.first[seq]*C:]
-	for h := h0 * hd; h < h1*hd; h += hd {
-		lo, hi := s.lo[seq], s.hi[seq]
+	lo, hi := s.lo[seq], s.hi[seq]
+	for h := h0; h < h1; h++ {
+		at := h * hd
 		if lo == hi {
-			kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, nil, C, C, hd, T, 0, 0, w.attention)
+			kernel.AttentionBackward(dqkv[at:], qkv[at:], 3*C, nil, C, kernel.Dropout{}, C, hd, T, 0, 0, w.attention)
 			continue
 		}
-		kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, datt[h:], C, C, hd, T, lo, hi, w.attention)
+		kernel.AttentionBackward(dqkv[at:], qkv[at:], 3*C, datt[at:], C, p.attentionDrop(p.l, seq, h), C, hd, T, lo, hi, w.attention)
 	}
 }
 
@@ -193,15 +220,15 @@ func (p *Pass) beginLayerRows(c *crew, r0, r1 int) {
 
 // queueWeights queues the gradients of the layer's parameters, but those of its first LayerNorm; the longest come first.
 func (p *Pass) queueWeights() {
-	C, N, n, a, g := p.m.Config.NEmbd, p.every.n, p.set(p.l).n, p.acts(p.l), &p.grads
+	C, I, N, n, a, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), p.every.n, p.set(p.l).n, p.acts(p.l), &p.grads
 	d := &g.dp.layers[p.l]
-	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, 4*C, 4*C, n)
+	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, I, I, n)
 	p.queueOuter(d.qkvw, a.ln1, C, C, g.dqkv, 3*C, 3*C, N)
-	p.queueOuter(d.projw, g.gelu, 4*C, 4*C, g.dx, C, C, n)
-	p.queueOuter(d.attnw, a.att, C, C, g.dmid, C, C, n)
-	p.queueSum(d.projb, g.dx, n)
+	p.queueOuter(d.projw, g.activated, I, I, g.dproj, C, C, n)
+	p.queueOuter(d.attnw, a.att, C, C, g.dattn, C, C, n)
+	p.queueSum(d.projb, g.dproj, n)
 	p.queueSum(d.fcb, g.dfc, n)
-	p.queueSum(d.attnb, g.dmid, n)
+	p.queueSum(d.attnb, g.dattn, n)
 	p.queueSum(d.qkvb, g.dqkv, N)
 	p.queueLayerNorm(d.ln2w, d.ln2b, g.dln2, a.mid, a.mean2, a.rstd2, n)
 }

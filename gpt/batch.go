@@ -27,7 +27,7 @@ func NextTokens(tokens []int32, first int) []int32 {
 // does not grow with the batch and small models stay near the caches.
 func (c Config) MicroTokens() int {
 	const memory = 256 << 20
-	perToken := 4 * c.NEmbd * (12*c.NLayer + 20) // activations of all layers, gradients of one
+	perToken := 4 * (c.NLayer*(8*c.NEmbd+c.MLPDim()) + 12*c.NEmbd + 2*c.MLPDim()) // activations of all layers, gradients of one
 	return min(max(memory/perToken, 256), 8192)
 }
 

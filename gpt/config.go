@@ -9,10 +9,17 @@
 // while sampling, and for any number of threads.
 //
 // Shape letters: B sequences, T length of one, N packed tokens, C channels,
-// NH heads, HD channels of a head, V vocabulary.
+// I channels within an MLP, NH heads, HD channels of a head, V vocabulary.
 package gpt
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"rlhf/internal/kernel"
+)
 
 // Config is the shape of a model. The zero value is not valid.
 type Config struct {
@@ -22,8 +29,19 @@ type Config struct {
 	NLayer     int
 	NHead      int // must divide NEmbd
 
+	// NInner is the width of the MLP; 0 reads as 4*NEmbd, GPT-2's.
+	NInner int
+
+	// Activation is the MLP's, by transformers' name, one of Activations; "" reads as
+	// "gelu_new", GPT-2's.
+	Activation string
+
+	// OwnHead says that a language model's head is a tensor of its own, lm_head.weight
+	// (V, C), instead of the token embedding.
+	OwnHead bool
+
 	// NLabels is 0 for a language model, whose head is the transposed token
-	// embedding, and 1 for a reward or value model, which has a score head
+	// embedding unless OwnHead, and 1 for a reward or value model, which has a score head
 	// (1, C) without bias, as GPT2ForSequenceClassification.
 	NLabels int
 
@@ -50,6 +68,15 @@ func (c Config) Validate() error {
 	if c.NLabels != 0 && c.NLabels != 1 {
 		return fmt.Errorf("num_labels: must be 0 or 1 (got %d)", c.NLabels)
 	}
+	if c.OwnHead && c.NLabels != 0 {
+		return fmt.Errorf("tie_word_embeddings: a model with a score head has no lm_head.weight of its own")
+	}
+	if c.NInner < 0 {
+		return fmt.Errorf("n_inner: must not be negative (got %d)", c.NInner)
+	}
+	if _, ok := activations[c.Activation]; !ok {
+		return fmt.Errorf("activation_function: found %q, known are %s", c.Activation, strings.Join(Activations(), ", "))
+	}
 	if !(c.LayerNormEpsilon > 0) {
 		return fmt.Errorf("layer_norm_epsilon: must be positive (got %g)", c.LayerNormEpsilon)
 	}
@@ -58,6 +85,29 @@ func (c Config) Validate() error {
 
 // HeadDim returns the channels of one attention head.
 func (c Config) HeadDim() int { return c.NEmbd / c.NHead }
+
+// activations are those of transformers' ACT2FN that the kernels compute. gelu_fast
+// and gelu_pytorch_tanh are gelu_new in other words.
+var activations = map[string]kernel.Activation{
+	"": kernel.GELUNew, "gelu_new": kernel.GELUNew, "gelu_fast": kernel.GELUNew, "gelu_pytorch_tanh": kernel.GELUNew,
+	"gelu": kernel.GELU, "quick_gelu": kernel.QuickGELU, "relu": kernel.ReLU, "silu": kernel.SiLU, "swish": kernel.SiLU, "tanh": kernel.Tanh,
+}
+
+// Activations returns the names that Config.Activation may have, in alphabetical order.
+func Activations() []string {
+	names := slices.Sorted(maps.Keys(activations))
+	return names[1:] // but the empty one
+}
+
+func (c Config) activation() kernel.Activation { return activations[c.Activation] }
+
+// MLPDim returns the channels within an MLP: NInner or, if that is 0, 4*NEmbd.
+func (c Config) MLPDim() int {
+	if c.NInner == 0 {
+		return 4 * c.NEmbd
+	}
+	return c.NInner
+}
 
 // Tensor is one named parameter inside a model's flat theta.
 type Tensor struct {
@@ -86,7 +136,7 @@ func (c Config) Tensors() []Tensor {
 		offset += t.Size()
 		ts = append(ts, t)
 	}
-	C := c.NEmbd
+	C, I := c.NEmbd, c.MLPDim()
 	add("transformer.wte.weight", c.VocabSize, C)
 	add("transformer.wpe.weight", c.NPositions, C)
 	for l := range c.NLayer {
@@ -99,17 +149,26 @@ func (c Config) Tensors() []Tensor {
 		add(p+"attn.c_proj.bias", C)
 		add(p+"ln_2.weight", C)
 		add(p+"ln_2.bias", C)
-		add(p+"mlp.c_fc.weight", C, 4*C)
-		add(p+"mlp.c_fc.bias", 4*C)
-		add(p+"mlp.c_proj.weight", 4*C, C)
+		add(p+"mlp.c_fc.weight", C, I)
+		add(p+"mlp.c_fc.bias", I)
+		add(p+"mlp.c_proj.weight", I, C)
 		add(p+"mlp.c_proj.bias", C)
 	}
 	add("transformer.ln_f.weight", C)
 	add("transformer.ln_f.bias", C)
+	if c.OwnHead {
+		add("lm_head.weight", c.VocabSize, C)
+	}
 	if c.NLabels > 0 {
 		add("score.weight", c.NLabels, C)
 	}
 	return ts
+}
+
+// bodyParams returns how many of the parameters, the first ones, stand before the tensors of a head.
+func (c Config) bodyParams() int {
+	c.OwnHead, c.NLabels = false, 0
+	return c.NumParams()
 }
 
 // NumParams returns the length of theta.

@@ -9,7 +9,8 @@ type scratch struct {
 	outer     []float32
 	logits    []float32
 	parts     []float64
-	gelu      []float32 // (rows, 4C) of the forward pass
+	activated []float32 // (rows, I) of the forward pass
+	filter    filter
 }
 
 // matmulScratch returns the memory a product packs its matrix in.
@@ -38,12 +39,15 @@ type operation struct {
 	y, plus, x []float32
 	dy         []float32
 	mean, rstd []float32
+	dropout    kernel.Dropout
 	gain, bias []float32
 	eps        float32
+	activation kernel.Activation
 
 	o, qkv, cache []float32
 	slots         *kernel.Slots
 	heads, cap    int
+	groups        int // of heads that are shared out, for each slot; 1 shares out the slots
 
 	decoder *decoder
 	from    int
@@ -53,7 +57,8 @@ const (
 	opProduct = iota
 	opLayerNorm
 	opLayerNormBackward
-	opGELUBackward
+	opActivationBackward
+	opDrop
 	opAttendCached
 	opDraw
 )
@@ -95,23 +100,35 @@ func (c *crew) part(worker, task int) {
 	case opLayerNormBackward:
 		r0, r1 := cut(o.rows)
 		kernel.LayerNormBackward(o.y[r0*o.C:], o.plus[r0*o.C:], o.dy[r0*o.C:], o.x[r0*o.C:], o.mean[r0:], o.rstd[r0:], o.gain, r1-r0, o.C)
+	case opDrop:
+		r0, r1 := cut(o.rows)
+		plus := o.plus
+		if plus != nil {
+			plus = plus[r0*o.C:]
+		}
+		kernel.Drop(o.y[r0*o.C:], plus, o.x[r0*o.C:], o.dropout.From(r0), r1-r0, o.C)
 	case opAttendCached:
 		s0, s1 := cut(len(o.slots.At))
+		h0, h1 := 0, o.heads
+		if o.groups > 1 {
+			s0, h0, h1 = task/o.groups, o.heads*(task%o.groups)/o.groups, o.heads*(task%o.groups+1)/o.groups
+			s1 = s0 + 1
+		}
 		w := &c.work[worker]
 		w.attention = grow(w.attention, kernel.AttentionCachedScratch(o.C, o.heads, o.cap))
-		kernel.AttentionCached(o.o, o.qkv, o.cache, *o.slots, s0, s1, o.C, o.heads, o.cap, w.attention)
+		kernel.AttentionCached(o.o, o.qkv, o.cache, *o.slots, s0, s1, o.C, o.heads, h0, h1, o.cap, w.attention)
 	case opDraw:
 		i0, i1 := cut(o.rows)
 		for i := i0; i < i1; i++ {
 			o.decoder.drawRow(&c.work[worker], o.from+i, o.from)
 		}
-	case opGELUBackward:
+	case opActivationBackward:
 		a, b := cut(len(o.x) / 64)
 		a, b = 64*a, 64*b
 		if task == o.tasks-1 {
 			b = len(o.x)
 		}
-		kernel.GELUBackward(o.dy[a:b], o.y[a:b], o.x[a:b], o.dy[a:b])
+		kernel.ActivationBackward(o.activation, o.dy[a:b], o.y[a:b], o.x[a:b], o.dy[a:b])
 	}
 }
 
@@ -130,14 +147,35 @@ func (c *crew) layerNormBackward(dx, plus, dy, x, mean, rstd, gain []float32, ro
 	c.do(&operation{kind: opLayerNormBackward, y: dx, plus: plus, dy: dy, x: x, mean: mean, rstd: rstd, gain: gain, rows: rows, C: C}, (rows+7)/8)
 }
 
-// geluBackward turns dy into the gradient of x and sets y = gelu(x) again.
-func (c *crew) geluBackward(dy, y, x []float32) {
-	c.do(&operation{kind: opGELUBackward, dy: dy, y: y, x: x}, (len(x)+4095)/4096)
+// activationBackward turns dy into the gradient of x and sets y to the activation of x again.
+func (c *crew) activationBackward(a kernel.Activation, dy, y, x []float32) {
+	c.do(&operation{kind: opActivationBackward, activation: a, dy: dy, y: y, x: x}, (len(x)+4095)/4096)
 }
 
-// attendCached adds the slots' new positions to their caches and computes their attention.
+// drop sets y (rows, C) to plus, if that is not nil, and what d leaves of x. y may be x or plus.
+func (c *crew) drop(y, plus, x []float32, d kernel.Dropout, rows, C int) {
+	c.do(&operation{kind: opDrop, y: y, plus: plus, x: x, dropout: d, rows: rows, C: C}, (rows+7)/8)
+}
+
+// addTo computes p plus residual, whose rows are laid out as p.Y; of the product, rows that begin at row r0 of d's keys are dropped.
+func (c *crew) addTo(residual []float32, p kernel.Product, d kernel.Dropout, r0 int) {
+	if d.Keys == nil {
+		p.Residual, p.LdResidual = residual, p.LdY
+		c.multiply(p)
+		return
+	}
+	c.multiply(p)
+	c.drop(p.Y, residual, p.Y, d.From(r0), p.Rows, p.O)
+}
+
+// attendCached adds the slots' new positions to their caches and computes their attention. Few slots are shared out by
+// their heads too, two at least to a task: the kernel takes two at once.
 func (c *crew) attendCached(o, qkv, cache []float32, slots *kernel.Slots, C, heads, cap int) {
-	c.do(&operation{kind: opAttendCached, o: o, qkv: qkv, cache: cache, slots: slots, C: C, heads: heads, cap: cap}, len(slots.At))
+	groups := 1
+	if c.team != nil {
+		groups = max(1, min(4*c.team.Size()/len(slots.At), heads/2))
+	}
+	c.do(&operation{kind: opAttendCached, o: o, qkv: qkv, cache: cache, slots: slots, C: C, heads: heads, cap: cap, groups: groups}, len(slots.At)*groups)
 }
 
 // draw draws a token for each of the decoder's active slots i0 to i1 from their logits.

@@ -36,7 +36,8 @@ func random(t testing.TB, c gpt.Config, seed uint64) *gpt.Model {
 func drawModel(t *rapid.T, tb testing.TB, labels int) *gpt.Model {
 	heads := rapid.IntRange(1, 3).Draw(t, "heads")
 	return random(tb, gpt.Config{VocabSize: rapid.IntRange(2, 600).Draw(t, "vocabulary"), NPositions: 40, NEmbd: heads * rapid.IntRange(1, 20).Draw(t, "head width"),
-		NLayer: rapid.IntRange(1, 2).Draw(t, "layers"), NHead: heads, NLabels: labels}, rapid.Uint64().Draw(t, "seed"))
+		NLayer: rapid.IntRange(1, 2).Draw(t, "layers"), NHead: heads, NLabels: labels, NInner: rapid.IntRange(0, 90).Draw(t, "channels of the MLP"),
+		Activation: rapid.SampledFrom(gpt.Activations()).Draw(t, "activation"), OwnHead: labels == 0 && rapid.Bool().Draw(t, "a head of its own")}, rapid.Uint64().Draw(t, "seed"))
 }
 
 // drawSequences draws sequences of the model's tokens.
@@ -266,7 +267,10 @@ func TestRefusals(t *testing.T) {
 		t.Error("a reward model sampled")
 	}
 	for want, c := range map[string]gpt.Config{"n_head: must divide n_embd 8 (got 3)": {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 3, LayerNormEpsilon: 1},
-		"vocab_size: must be at least 1 (got 0)": {}, "num_labels: must be 0 or 1 (got 2)": {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 1, NLabels: 2, LayerNormEpsilon: 1}} {
+		"vocab_size: must be at least 1 (got 0)": {}, "num_labels: must be 0 or 1 (got 2)": {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 1, NLabels: 2, LayerNormEpsilon: 1},
+		"tie_word_embeddings: ":               {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 1, NLabels: 1, OwnHead: true, LayerNormEpsilon: 1},
+		"n_inner: must not be negative (got ": {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 1, NInner: -1, LayerNormEpsilon: 1},
+		"activation_function: ":               {VocabSize: 1, NPositions: 1, NEmbd: 8, NLayer: 1, NHead: 1, Activation: "mish", LayerNormEpsilon: 1}} {
 		if _, err := gpt.New(c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -333,11 +337,44 @@ func TestOneModelManyUsers(t *testing.T) {
 	}
 }
 
+// The table is in the order and shapes of a GPT2LMHeadModel whose config has tie_word_embeddings false and n_inner 5.
+func TestTensorsOfAnOwnHead(t *testing.T) {
+	c := gpt.Config{VocabSize: 11, NPositions: 3, NEmbd: 2, NLayer: 1, NHead: 1, NInner: 5, OwnHead: true}
+	want := map[string][]int{"transformer.h.0.mlp.c_fc.weight": {2, 5}, "transformer.h.0.mlp.c_fc.bias": {5}, "transformer.h.0.mlp.c_proj.weight": {5, 2}, "lm_head.weight": {11, 2}}
+	found := 0
+	for _, tensor := range c.Tensors() {
+		if shape, ok := want[tensor.Name]; ok {
+			found++
+			if !slices.Equal(shape, tensor.Shape) || tensor.Decay != (len(shape) == 2) {
+				t.Errorf("%s: shape %v, decayed %t, want shape %v", tensor.Name, tensor.Shape, tensor.Decay, shape)
+			}
+		}
+	}
+	if last := c.Tensors()[len(c.Tensors())-1]; found != len(want) || last.Name != "lm_head.weight" {
+		t.Errorf("%d of %d tensors found, the last is %s", found, len(want), last.Name)
+	}
+	if n := (gpt.Config{NEmbd: 12}).MLPDim(); n != 48 {
+		t.Errorf("an MLP without NInner has %d channels, want 48", n)
+	}
+}
+
 func TestHeads(t *testing.T) {
 	lm := random(t, gpt.Config{VocabSize: 10, NPositions: 8, NEmbd: 8, NLayer: 1, NHead: 2}, 1)
 	rm := lm.WithHead(1)
 	if rm.Config.NLabels != 1 || len(rm.Theta) != len(lm.Theta)+8 || !slices.Equal(rm.Theta[:len(lm.Theta)], lm.Theta) || !slices.Equal(rm.Tensor("score.weight"), make([]float32, 8)) {
 		t.Error("a score head changed the rest or is not zero")
+	}
+	own := random(t, gpt.Config{VocabSize: 10, NPositions: 8, NEmbd: 8, NLayer: 1, NHead: 2, NInner: 5, OwnHead: true}, 1)
+	body := len(own.Theta) - 10*8
+	score := own.WithHead(1)
+	if score.Config.OwnHead || len(score.Theta) != body+8 || !slices.Equal(score.Theta[:body], own.Theta[:body]) || !slices.Equal(score.Tensor("score.weight"), make([]float32, 8)) {
+		t.Error("a score head in place of a head of its own changed the rest or is not zero")
+	}
+	if back := score.WithHead(0); back.Config.OwnHead || !slices.Equal(back.Theta, own.Theta[:body]) {
+		t.Error("the head of a model that was turned back is not tied")
+	}
+	if same := own.Clone(); same.Config != own.Config || !slices.Equal(same.Theta, own.Theta) {
+		t.Error("a clone lost the head of its own")
 	}
 	clone := lm.Clone()
 	clone.Theta[0]++

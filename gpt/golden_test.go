@@ -38,6 +38,7 @@ type golden struct {
 	Sampling struct {
 		Prompt []int32
 		Logits []float64
+		Probs  map[string][]float64
 	}
 }
 

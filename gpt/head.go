@@ -97,7 +97,7 @@ func (p *Pass) headPortion(w *scratch, i0, i1, v0 int) {
 // project computes logits (rows, ld) of the rows i0 to i1 for cols tokens from v0 on.
 func (p *Pass) project(w *scratch, logits []float32, ld, i0, i1, v0, cols int) {
 	C := p.m.Config.NEmbd
-	kernel.MatMul(kernel.Product{Y: logits, LdY: ld, X: p.head.hidden[i0*C:], LdX: C, W: kernel.Columns(p.m.p.wte[v0*C:], C), Rows: i1 - i0, K: C, O: cols},
+	kernel.MatMul(kernel.Product{Y: logits, LdY: ld, X: p.head.hidden[i0*C:], LdX: C, W: kernel.Columns(p.m.p.head[v0*C:], C), Rows: i1 - i0, K: C, O: cols},
 		0, kernel.Panels(cols), w.matmulScratch())
 }
 
@@ -111,7 +111,7 @@ func (p *Pass) statistics(i0, i1 int) {
 }
 
 // headBackward turns gradients of log-probs and entropies into those of the hidden states, in dlnf (wanted, C), and of
-// the tied embedding, one block of rows and tokens after another.
+// the head, one block of rows and tokens after another.
 func (p *Pass) headBackward(d Outputs, dlnf []float32, dp *params) {
 	h, C, V := &p.head, p.m.Config.NEmbd, p.m.Config.VocabSize
 	M := len(h.rows)
@@ -154,7 +154,7 @@ func (p *Pass) headBackward(d Outputs, dlnf []float32, dp *params) {
 	}
 }
 
-// headBlockBackward does so for the rows i0 to i1 and the tokens v0 to v1. Rows add up in order in the embedding's
+// headBlockBackward does so for the rows i0 to i1 and the tokens v0 to v1. Rows add up in order in the head's
 // gradient, tokens in order in a row's.
 func (p *Pass) headBlockBackward(i0, i1, v0, v1 int, dp *params) {
 	h, C := &p.head, p.m.Config.NEmbd
@@ -163,11 +163,11 @@ func (p *Pass) headBlockBackward(i0, i1, v0, v1 int, dp *params) {
 	}
 	p.queueHead(taskHeadBackward, i0, i1, v0, v1)
 	p.runTasks()
-	// logits = hidden * wte^T, so dwte += dlogits^T * hidden and dhidden += dlogits * wte
+	// logits = hidden * head^T, so dhead += dlogits^T * hidden and dhidden += dlogits * head
 	block := h.logits[(i0-h.row0)*h.ld+v0-h.token0:]
-	p.queueOuter(dp.wte[v0*C:v1*C], block, v1-v0, h.ld, h.hidden[i0*C:], C, C, i1-i0)
+	p.queueOuter(dp.head[v0*C:v1*C], block, v1-v0, h.ld, h.hidden[i0*C:], C, C, i1-i0)
 	p.runTasks()
-	product := kernel.Product{Y: h.dhidden[i0*C:], LdY: C, X: block, LdX: h.ld, W: kernel.Rows(p.m.p.wte[v0*C:], C), Rows: i1 - i0, K: v1 - v0, O: C}
+	product := kernel.Product{Y: h.dhidden[i0*C:], LdY: C, X: block, LdX: h.ld, W: kernel.Rows(p.m.p.head[v0*C:], C), Rows: i1 - i0, K: v1 - v0, O: C}
 	if v0 > 0 {
 		product.Residual, product.LdResidual = product.Y, C
 	}

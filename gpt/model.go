@@ -31,6 +31,7 @@ type params struct {
 	layers   []layerParams
 	lnfw     []float32 // (C)
 	lnfb     []float32 // (C)
+	head     []float32 // (V, C), wte where the head is tied
 	score    []float32 // (1, C), nil for a language model
 }
 
@@ -39,8 +40,8 @@ type layerParams struct {
 	qkvw, qkvb   []float32 // (C, 3C), (3C)
 	attnw, attnb []float32 // (C, C), (C)
 	ln2w, ln2b   []float32 // (C)
-	fcw, fcb     []float32 // (C, 4C), (4C)
-	projw, projb []float32 // (4C, C), (C)
+	fcw, fcb     []float32 // (C, I), (I)
+	projw, projb []float32 // (I, C), (C)
 }
 
 // packed holds the weights in the layout in which products with few rows read them: copies for sampling, made by the
@@ -72,7 +73,10 @@ func view(c Config, flat []float32) params {
 			*field = next()
 		}
 	}
-	p.lnfw, p.lnfb = next(), next()
+	p.lnfw, p.lnfb, p.head = next(), next(), p.wte
+	if c.OwnHead {
+		p.head = next()
+	}
 	if c.NLabels > 0 {
 		p.score = next()
 	}
@@ -80,10 +84,17 @@ func view(c Config, flat []float32) params {
 }
 
 // New returns a model whose parameters are all zero. It returns an error if the
-// configuration is not valid.
+// configuration is not valid. The model's Config says what reads as GPT-2's by zero
+// values, so equal shapes compare as equal.
 func New(c Config) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if c.NInner == 4*c.NEmbd {
+		c.NInner = 0
+	}
+	if c.Activation == "gelu_new" {
+		c.Activation = ""
 	}
 	m := &Model{Config: c, Theta: make([]float32, c.NumParams())}
 	m.p = view(c, m.Theta)
@@ -157,7 +168,7 @@ func (m *Model) pack(t *kernel.Team) {
 		return
 	}
 	c := m.Config
-	C := c.NEmbd
+	C, I := c.NEmbd, c.MLPDim()
 	if k.layers == nil {
 		k.layers = make([]packedLayer, c.NLayer)
 	}
@@ -165,20 +176,20 @@ func (m *Model) pack(t *kernel.Team) {
 	for l := range k.layers {
 		to := &k.layers[l]
 		to.qkv, to.attn = grow(to.qkv, kernel.PackedSize(C, 3*C)), grow(to.attn, kernel.PackedSize(C, C))
-		to.fc, to.proj = grow(to.fc, kernel.PackedSize(C, 4*C)), grow(to.proj, kernel.PackedSize(4*C, C))
+		to.fc, to.proj = grow(to.fc, kernel.PackedSize(C, I)), grow(to.proj, kernel.PackedSize(I, C))
 	}
-	const share = 32 // parts the embedding is packed in
+	const share = 32 // parts the head is packed in
 	panels := kernel.Panels(c.VocabSize)
 	run := func(_, task int) {
 		if task < share {
-			kernel.Pack(k.head, kernel.Columns(m.p.wte, C), C, c.VocabSize, panels*task/share, panels*(task+1)/share)
+			kernel.Pack(k.head, kernel.Columns(m.p.head, C), C, c.VocabSize, panels*task/share, panels*(task+1)/share)
 			return
 		}
-		w, to := m.p.layers[task-share].matrices(C), &k.layers[task-share]
+		w, to := m.p.layers[task-share].matrices(C, I), &k.layers[task-share]
 		kernel.Pack(to.qkv, w.qkv, C, 3*C, 0, kernel.Panels(3*C))
 		kernel.Pack(to.attn, w.attn, C, C, 0, kernel.Panels(C))
-		kernel.Pack(to.fc, w.fc, C, 4*C, 0, kernel.Panels(4*C))
-		kernel.Pack(to.proj, w.proj, 4*C, C, 0, kernel.Panels(C))
+		kernel.Pack(to.fc, w.fc, C, I, 0, kernel.Panels(I))
+		kernel.Pack(to.proj, w.proj, I, C, 0, kernel.Panels(C))
 	}
 	t.Each(c.NLayer+share, &run)
 	k.fresh, k.isa = true, kernel.Name()
@@ -206,14 +217,21 @@ func (m *Model) Clone() *Model { return m.WithHead(m.Config.NLabels) }
 
 // WithHead returns a copy with a head of nLabels (0 or 1) labels. Tensors that
 // both shapes have are equal; a score head that the model did not have is zero.
+// A language model's own head does not outlive a score head: the model that is
+// turned back has a tied one.
 func (m *Model) WithHead(nLabels int) *Model {
 	c := m.Config
 	c.NLabels = nLabels
+	c.OwnHead = c.OwnHead && nLabels == 0
 	out, err := New(c)
 	if err != nil {
 		panic(fmt.Sprintf("gpt: head with %d labels: %v", nLabels, err))
 	}
-	copy(out.Theta, m.Theta) // a score head is the last tensor of the table
+	same := c.bodyParams()
+	if c == m.Config {
+		same = len(m.Theta)
+	}
+	copy(out.Theta[:same], m.Theta)
 	out.Changed()
 	return out
 }

@@ -1,5 +1,5 @@
 // Package sft is stage 1: supervised fine-tuning of a language model on
-// demonstrations, with the loss on the completion only (InstructGPT,
+// demonstrations, with the loss on the assistant's turns only (InstructGPT,
 // arXiv:2203.02155). Pretraining is the same loop with every token a target. The
 // stage sees token ids; text, files and settings files are for its callers.
 package sft
@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"time"
 
@@ -15,51 +16,65 @@ import (
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/objective"
 	"rlhf/internal/optim"
-	"rlhf/internal/rng"
 )
 
-// Example is one sequence to learn from.
-type Example struct {
-	Tokens    []int32 // 2 to NPositions of them, with the end-of-text token
-	PromptLen int     // the loss is on Tokens[PromptLen:]; 0 for pretraining, where all but the first are targets
-}
+// Task is what a model learns from, and what is looked at while it does.
+type Task struct {
+	Train    Source
+	Eval     Source // nil evaluates no loss
+	Pretrain Source // mixed in by PretrainShare; nil if that is 0
 
-// targets returns how many tokens of the example are learnt.
-func (e Example) targets() int { return len(e.Tokens) - max(e.PromptLen, 1) }
+	Prompts    [][]int32 // continued at every evaluation
+	StopTokens []int32   // each ends a continuation
+	Scorer     Scorer    // scores the continuations; nil for none
+
+	// Samples, if not nil, receives the continuations of every evaluation.
+	Samples func(step int, samples []Sample) error
+}
 
 // Result is what a run ended with.
 type Result struct {
 	Steps      int
 	TrainLoss  float64 // nats a token, mean since the last line of metrics but one
-	EvalLoss   float64 // nats a token; NaN without evaluation examples
+	EvalLoss   float64 // nats a token, of the last evaluation, or of the best one with LoadBestModelAtEnd; NaN without evaluation examples
 	Perplexity float64 // exp of EvalLoss
+	Score      float64 // mean of the continuations, of the same evaluation; NaN without a scorer
+	BestStep   int     // step of the model that the run ends with
+	Stopped    bool    // reports whether early stopping ended it
 }
 
 // state is what a checkpoint holds beside model and optimizer. With the seed it
 // says what the next step does.
 type state struct {
 	Step     int     `json:"step"`
+	Place    place   `json:"place"`
 	LossSum  float64 `json:"loss_sum"` // over the tokens since the last line of metrics
 	Tokens   int     `json:"tokens"`   // since the last line of metrics
 	LastLoss float64 `json:"last_loss"`
+	Last     *looked `json:"last,omitempty"` // evaluation; nil before the first
+	Best     *looked `json:"best,omitempty"` // evaluation by MetricForBestModel
+	Worse    int     `json:"worse"`          // evaluations since one that was better than all before it
+	Stopped  bool    `json:"stopped"`
 }
 
 // Train trains model in place and writes metrics, checkpoints and the final model
 // below run.Dir. Equal inputs give equal bytes for any number of threads, and a run
 // that was killed and resumed ends in the bytes of one that was not. If ctx ends,
 // the step is finished, a checkpoint written, and the error wraps ctx's.
-func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Example, run checkpoint.Run, log *slog.Logger) (Result, error) {
-	if err := check(c, model, train, eval); err != nil {
+func Train(ctx context.Context, c Config, model *gpt.Model, task Task, run checkpoint.Run, log *slog.Logger) (Result, error) {
+	inputs, err := check(c, model, task)
+	if err != nil {
 		return Result{}, err
 	}
-	perEpoch := (len(train) + c.BatchSize - 1) / c.BatchSize
-	total := c.NumTrainEpochs * perEpoch
+	run.Inputs = inputs
+	var s state
+	order := newOrder(c, task.Train, task.Pretrain, &s.Place)
+	total := order.steps()
 	if c.MaxSteps > 0 {
 		total = min(total, c.MaxSteps)
 	}
 	adam := optim.NewAdamW(optim.Config{Beta1: c.AdamBeta1, Beta2: c.AdamBeta2, Eps: c.AdamEpsilon, WeightDecay: c.WeightDecay}, model.Config.Tensors())
-	schedule := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.WarmupSteps, Total: total}
-	var s state
+	schedule := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.warmup(total), Total: total}
 	saved := checkpoint.Checkpoint{Models: map[string]*gpt.Model{"": model}, Optimizers: map[string]*optim.AdamW{"": adam}, State: &s}
 	_, out, err := run.Start(saved, log)
 	if err != nil {
@@ -68,19 +83,16 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Exampl
 	defer out.Close()
 	run.Progress.Total(total)
 
-	t := &trainer{model: model, pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
-	result := Result{EvalLoss: math.NaN(), Perplexity: math.NaN()}
+	t := &trainer{c: c, model: model, pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
 	clock, clocked := time.Now(), 0
-	for s.Step < total {
+	for s.Step < total && !s.Stopped {
 		if ctx.Err() != nil {
 			if err := run.Save(s.Step, c.SaveTotalLimit, saved); err != nil {
 				return Result{}, err
 			}
 			return Result{}, fmt.Errorf("interrupted at step %d of %d, saved: %w", s.Step, total, ctx.Err())
 		}
-		// the examples of this step are a function of seed, epoch and place
-		batch := batchAt(train, c.Seed, s.Step/perEpoch, s.Step%perEpoch, c.BatchSize)
-		loss, tokens, err := t.gradient(batch)
+		loss, tokens, err := t.gradient(order.next(), s.Step)
 		if err != nil {
 			return Result{}, fmt.Errorf("step %d: %w", s.Step+1, err)
 		}
@@ -97,74 +109,107 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Exampl
 		clocked += tokens
 
 		metric := map[string]float64{}
-		if s.Step%c.LoggingSteps == 0 || s.Step == total {
+		if s.Step == total || c.EvalSteps > 0 && s.Step%c.EvalSteps == 0 {
+			took := time.Now()
+			if err := look(ctx, c, model, task, run, &s, metric); err != nil {
+				return Result{}, err
+			}
+			clock = clock.Add(time.Since(took)) // tokens a second are training's
+			log.Info("evaluated", "step", s.Step, "metrics", metric)
+		}
+		last := s.Step == total || s.Stopped
+		if s.Step%c.LoggingSteps == 0 || last {
 			s.LastLoss = s.LossSum / float64(s.Tokens)
 			metric["train/loss"], metric["train/grad_norm"], metric["train/lr"] = s.LastLoss, norm, lr
-			metric["train/epoch"] = float64(s.Step) / float64(perEpoch)
+			metric["train/epoch"] = order.progress()
 			metric["time/tokens_per_second"] = float64(clocked) / time.Since(clock).Seconds()
 			run.Progress.Set(s.Step, fmt.Sprintf("loss %.3f  %.0f tok/s", s.LastLoss, metric["time/tokens_per_second"]))
 			clock, clocked, s.LossSum, s.Tokens = time.Now(), 0, 0, 0
-		}
-		if len(eval) > 0 && (s.Step == total || c.EvalSteps > 0 && s.Step%c.EvalSteps == 0) {
-			if result.EvalLoss, err = Loss(context.WithoutCancel(ctx), model, eval); err != nil {
-				return Result{}, err
-			}
-			result.Perplexity = math.Exp(result.EvalLoss)
-			metric["eval/loss"], metric["eval/perplexity"] = result.EvalLoss, result.Perplexity
-			log.Info("evaluated", "step", s.Step, "eval_loss", result.EvalLoss)
 		}
 		if len(metric) > 0 {
 			if err := out.Write(s.Step, metric); err != nil {
 				return Result{}, err
 			}
 		}
-		if s.Step == total || c.SaveSteps > 0 && s.Step%c.SaveSteps == 0 {
+		if last || c.SaveSteps > 0 && s.Step%c.SaveSteps == 0 {
 			if err := run.Save(s.Step, c.SaveTotalLimit, saved); err != nil {
 				return Result{}, err
 			}
 		}
 	}
 	run.Progress.Done()
-	result.Steps, result.TrainLoss = s.Step, s.LastLoss
-	return result, run.Finish(model)
+	return finish(c, model, run, s)
 }
 
-// check returns an error that names the first setting or example that cannot be used.
-func check(c Config, model *gpt.Model, train, eval []Example) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if model.Config.NLabels != 0 {
-		return fmt.Errorf("model: has a score head, expected a language model")
-	}
-	if len(train) == 0 {
-		return fmt.Errorf("no training examples")
-	}
-	for name, examples := range map[string][]Example{"training": train, "evaluation": eval} {
-		for i, e := range examples {
-			if n := len(e.Tokens); n > model.Config.NPositions {
-				return fmt.Errorf("%s example %d: %d tokens, the model takes %d", name, i, n, model.Config.NPositions)
-			}
-			if e.targets() < 1 {
-				return fmt.Errorf("%s example %d: %d tokens with a prompt of %d leave nothing to learn", name, i, len(e.Tokens), e.PromptLen)
+// finish writes the model that the run ends with.
+func finish(c Config, model *gpt.Model, run checkpoint.Run, s state) (Result, error) {
+	r := Result{Steps: s.Step, TrainLoss: s.LastLoss, EvalLoss: math.NaN(), Perplexity: math.NaN(), Score: math.NaN(), BestStep: s.Step, Stopped: s.Stopped}
+	ends := s.Last
+	if c.LoadBestModelAtEnd && s.Best != nil {
+		ends = s.Best
+		r.BestStep = s.Best.Step
+		if r.BestStep != s.Step {
+			if err := run.Best(model); err != nil {
+				return r, fmt.Errorf("load the best model, of step %d: %w", r.BestStep, err)
 			}
 		}
 	}
-	return nil
+	if ends != nil && ends.Loss != nil {
+		r.EvalLoss, r.Perplexity = *ends.Loss, math.Exp(*ends.Loss)
+	}
+	if ends != nil && ends.Score != nil {
+		r.Score = *ends.Score
+	}
+	return r, run.Finish(r.BestStep, model)
 }
 
-// batchAt returns the examples of one step: a run of the epoch's permutation.
-func batchAt(train []Example, seed uint64, epoch, step, size int) []Example {
-	order := rng.New(seed, "sft/shuffle", uint64(epoch)).Perm(len(train))
-	var batch []Example
-	for _, i := range order[step*size : min((step+1)*size, len(order))] {
-		batch = append(batch, train[i])
+// warmup returns the steps of the warm-up.
+func (c Config) warmup(total int) int {
+	if c.WarmupRatio > 0 {
+		return int(math.Ceil(c.WarmupRatio * float64(total))) // as transformers' Trainer
 	}
-	return batch
+	return c.WarmupSteps
+}
+
+// check returns an error that names the first setting or example that cannot be
+// used, else the digests of what the run begins with.
+func check(c Config, model *gpt.Model, task Task) (inputs map[string]string, err error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if model.Config.NLabels != 0 {
+		return nil, fmt.Errorf("model: has a score head, expected a language model")
+	}
+	if task.Train == nil || task.Train.Len() == 0 {
+		return nil, fmt.Errorf("no training examples")
+	}
+	sources := map[string]Source{"training": task.Train}
+	if task.Eval != nil && task.Eval.Len() > 0 {
+		sources["evaluation"] = task.Eval
+	}
+	if c.PretrainShare > 0 {
+		if task.Pretrain == nil || task.Pretrain.Len() == 0 {
+			return nil, fmt.Errorf("pretrain_share: is %g, but there are no pretraining examples", c.PretrainShare)
+		}
+		sources["pretraining"] = task.Pretrain
+	} else if task.Pretrain != nil {
+		return nil, fmt.Errorf("pretrain_share: is 0, but there are pretraining examples")
+	}
+	if err := checkLooks(c, task); err != nil {
+		return nil, err
+	}
+	inputs = map[string]string{"model": checkpoint.ParametersSHA256(model)}
+	for name, source := range maps.All(sources) {
+		if inputs[name+" examples"], err = survey(name, source, model.Config.NPositions); err != nil {
+			return nil, err
+		}
+	}
+	return inputs, nil
 }
 
 // trainer is the memory of the gradient.
 type trainer struct {
+	c      Config
 	model  *gpt.Model
 	pass   *gpt.Pass
 	loss   *objective.Cache
@@ -173,15 +218,16 @@ type trainer struct {
 
 // gradient adds the gradient of the batch's mean cross-entropy to dtheta and
 // returns the loss, in nats a token, with the number of tokens it is a mean of.
-func (t *trainer) gradient(batch []Example) (loss float64, tokens int, err error) {
+func (t *trainer) gradient(batch []Example, step int) (loss float64, tokens int, err error) {
 	lens := make([]int, len(batch))
 	for i, e := range batch {
 		lens[i] = len(e.Tokens)
-		tokens += e.targets()
+		tokens += e.learnt()
 	}
 	start := 0
-	for _, end := range gpt.Cuts(lens, t.model.Config.MicroTokens()) {
+	for _, end := range gpt.Cuts(lens, t.c.microTokens(t.model)) {
 		b := pack(batch[start:end]) // a part of a larger batch; the loss stays the mean over the whole
+		b.Dropout = gpt.Dropout{Embd: float32(t.c.EmbdPdrop), Attn: float32(t.c.AttnPdrop), Resid: float32(t.c.ResidPdrop), Seed: t.c.Seed, Step: uint64(step), First: uint64(start)}
 		out, err := t.pass.Forward(b)
 		if err != nil {
 			return 0, 0, err
@@ -209,39 +255,10 @@ func (t *trainer) gradient(batch []Example) (loss float64, tokens int, err error
 	return loss, tokens, nil
 }
 
-// pack returns examples as a batch whose targets are the tokens to learn.
-func pack(examples []Example) gpt.Batch {
-	var b gpt.Batch
-	for _, e := range examples {
-		b.Append(e.Tokens, gpt.NextTokens(e.Tokens, e.PromptLen))
+// microTokens returns how many tokens a pass takes at once.
+func (c Config) microTokens(model *gpt.Model) int {
+	if c.MicroTokens > 0 {
+		return c.MicroTokens
 	}
-	return b
-}
-
-// Loss returns the mean cross-entropy of the examples' learnt tokens, in nats.
-func Loss(ctx context.Context, model *gpt.Model, examples []Example) (float64, error) {
-	pass := gpt.NewPass(model)
-	lens := make([]int, len(examples))
-	for i, e := range examples {
-		lens[i] = len(e.Tokens)
-	}
-	sum, tokens, start := 0.0, 0, 0
-	for _, end := range gpt.Cuts(lens, model.Config.MicroTokens()) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		b := pack(examples[start:end])
-		out, err := pass.Evaluate(b)
-		if err != nil {
-			return 0, err
-		}
-		for n, target := range b.Targets {
-			if target >= 0 {
-				sum -= float64(out.Logprobs[n])
-				tokens++
-			}
-		}
-		start = end
-	}
-	return sum / float64(tokens), nil
+	return model.Config.MicroTokens()
 }

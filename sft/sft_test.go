@@ -30,9 +30,9 @@ func tiny(t testing.TB) *gpt.Model {
 }
 
 // copying returns prompts of random tokens whose completion repeats them: to be learnt by looking back.
-func copying(n int, seed uint64) []sft.Example {
+func copying(n int, seed uint64) sft.Examples {
 	r := rng.New(seed, "test/copy", 0)
-	var out []sft.Example
+	var out sft.Examples
 	for range n {
 		k := 2 + r.IntN(3)
 		var prompt []int32
@@ -40,7 +40,7 @@ func copying(n int, seed uint64) []sft.Example {
 			prompt = append(prompt, int32(r.IntN(10)))
 		}
 		tokens := append(append(append([]int32{}, prompt...), 10), prompt...)
-		out = append(out, sft.Example{Tokens: append(tokens, 11), PromptLen: k + 1})
+		out = append(out, sft.After(k+1, append(tokens, 11)))
 	}
 	return out
 }
@@ -71,7 +71,7 @@ func TestLossOfUniformModel(t *testing.T) {
 func TestLearns(t *testing.T) {
 	c := config()
 	c.NumTrainEpochs, c.BatchSize, c.LR = 30, 32, 5e-3
-	r, err := sft.Train(context.Background(), c, tiny(t), copying(400, 1), copying(50, 2), checkpoint.Run{Dir: t.TempDir()}, quiet)
+	r, err := sft.Train(context.Background(), c, tiny(t), sft.Task{Train: copying(400, 1), Eval: copying(50, 2)}, checkpoint.Run{Dir: t.TempDir()}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,8 +85,8 @@ func TestPromptIsNotLearnt(t *testing.T) {
 	c := config()
 	c.NumTrainEpochs, c.LR, c.BatchSize = 60, 3e-2, 4
 	m := tiny(t)
-	data := []sft.Example{{Tokens: []int32{1, 2, 3, 4}, PromptLen: 3}}
-	if _, err := sft.Train(context.Background(), c, m, data, nil, checkpoint.Run{Dir: t.TempDir()}, quiet); err != nil {
+	data := sft.Examples{sft.After(3, []int32{1, 2, 3, 4})}
+	if _, err := sft.Train(context.Background(), c, m, sft.Task{Train: data}, checkpoint.Run{Dir: t.TempDir()}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	for first, limit := range map[int][2]float64{3: {0, .05}, 1: {1.5, 100}} {
@@ -145,28 +145,28 @@ func same(t *testing.T, what string, got, want map[string]string) {
 func TestSameBytesForAnyThreadsAndResumed(t *testing.T) {
 	train, eval := copying(100, 1), copying(20, 2)
 	whole := t.TempDir()
-	if _, err := sft.Train(context.Background(), config(), tiny(t), train, eval, checkpoint.Run{Dir: whole}, quiet); err != nil {
+	if _, err := sft.Train(context.Background(), config(), tiny(t), sft.Task{Train: train, Eval: eval}, checkpoint.Run{Dir: whole}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	want := bytesOf(t, whole)
 	defer kernel.SetThreads(kernel.Threads())
 	kernel.SetThreads(1)
 	single := t.TempDir()
-	if _, err := sft.Train(context.Background(), config(), tiny(t), train, eval, checkpoint.Run{Dir: single}, quiet); err != nil {
+	if _, err := sft.Train(context.Background(), config(), tiny(t), sft.Task{Train: train, Eval: eval}, checkpoint.Run{Dir: single}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	same(t, "one thread", bytesOf(t, single), want)
 	for _, stop := range []int{1, 7, 12, 25} {
 		dir := t.TempDir()
 		ctx := &stopAfter{Context: context.Background(), left: stop}
-		_, err := sft.Train(ctx, config(), tiny(t), train, eval, checkpoint.Run{Dir: dir}, quiet)
+		_, err := sft.Train(ctx, config(), tiny(t), sft.Task{Train: train, Eval: eval}, checkpoint.Run{Dir: dir}, quiet)
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("stopped after %d: %v", stop, err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "model")); err == nil {
 			t.Error("an interrupted run left a final model")
 		}
-		if _, err := sft.Train(context.Background(), config(), tiny(t), train, eval, checkpoint.Run{Dir: dir, Resume: true}, quiet); err != nil {
+		if _, err := sft.Train(context.Background(), config(), tiny(t), sft.Task{Train: train, Eval: eval}, checkpoint.Run{Dir: dir, Resume: true}, quiet); err != nil {
 			t.Fatal(err)
 		}
 		got := bytesOf(t, dir)
@@ -205,21 +205,21 @@ func TestRefusals(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(*sft.Config)
-		train  []sft.Example
+		train  sft.Examples
 		want   string
 	}{
 		{"batch size", func(c *sft.Config) { c.BatchSize = 0 }, ok, "batch_size: must be at least 1 (got 0)"},
 		{"scheduler", func(c *sft.Config) { c.LRScheduler = "cos" }, ok, `lr_scheduler: must be one of constant, linear, cosine (got "cos")`},
 		{"nan", func(c *sft.Config) { c.LR = math.NaN() }, ok, "lr: must be from 0 to 10"},
 		{"no data", func(*sft.Config) {}, nil, "no training examples"},
-		{"too long", func(*sft.Config) {}, []sft.Example{{Tokens: make([]int32, 17)}}, "training example 0: 17 tokens, the model takes 16"},
-		{"nothing to learn", func(*sft.Config) {}, []sft.Example{{Tokens: []int32{1, 2}, PromptLen: 2}}, "leave nothing to learn"},
-		{"bad id", func(*sft.Config) {}, []sft.Example{{Tokens: []int32{1, 12}}}, "id 12, the vocabulary has 12"},
+		{"too long", func(*sft.Config) {}, sft.Examples{{Tokens: make([]int32, 17)}}, "training example 0: 17 tokens, the model takes 16"},
+		{"nothing to learn", func(*sft.Config) {}, sft.Examples{sft.After(2, []int32{1, 2})}, "training example 0: 2 tokens, none of which is to be learnt"},
+		{"bad id", func(*sft.Config) {}, sft.Examples{{Tokens: []int32{1, 12}}}, "id 12, the vocabulary has 12"},
 	}
 	for _, test := range tests {
 		c := config()
 		test.change(&c)
-		_, err := sft.Train(context.Background(), c, tiny(t), test.train, nil, checkpoint.Run{Dir: t.TempDir()}, quiet)
+		_, err := sft.Train(context.Background(), c, tiny(t), sft.Task{Train: test.train}, checkpoint.Run{Dir: t.TempDir()}, quiet)
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.want)
 		}

@@ -60,12 +60,18 @@ type reader struct {
 	tokens    func(string) int // of the tokenizer; nil without one
 }
 
-// readerFlags adds the flags that say how data is read.
-func (a *app) readerFlags(cmd *cobra.Command) *reader {
+// newReader returns a reader with the one flag that all of these commands have.
+func (a *app) newReader(cmd *cobra.Command) *reader {
 	r := &reader{Options: dataset.Options{Stdin: bufio.NewReaderSize(a.in, dataset.Window), Report: &dataset.Report{}}}
+	cmd.Flags().BoolVar(&r.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
+	return r
+}
+
+// readerFlags adds the flags that say how data of any kind is read.
+func (a *app) readerFlags(cmd *cobra.Command) *reader {
+	r := a.newReader(cmd)
 	f := cmd.Flags()
 	f.StringVar(&r.as, "as", "", "what to read where a format holds several: text, demonstrations or rankings")
-	f.BoolVar(&r.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
 	f.StringVar(&r.Group, "group_field", "", "field of JSON that says what a demonstration belongs to, like a user")
 	f.StringVar(&r.Text.Field, "text_field", "", "field of JSON that holds a document (default text)")
 	f.StringVar(&r.Text.Split, "split_text", "file", "documents of a plain text: file, paragraph or line")
@@ -181,7 +187,7 @@ func thousands(n int) string {
 func (a *app) dataExportCommand() *cobra.Command {
 	e := export{}
 	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats: " + writable(), Args: cobra.MinimumNArgs(2)}
-	r := a.readerFlags(cmd)
+	r := a.newReader(cmd)
 	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
 	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
 	exportFlags(cmd, &e)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -40,8 +41,16 @@ func (a *app) dataImportCommand() *cobra.Command {
 	f.IntVar(&filter.MaxChars, "max_chars", 0, "drop records with more characters; 0 keeps all")
 	f.IntVar(&filter.MinTokens, "min_tokens", 0, "drop records with fewer tokens of --tokenizer")
 	f.IntVar(&filter.MaxTokens, "max_tokens", 0, "drop records with more tokens of --tokenizer; 0 keeps all")
-	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) (err error) {
 		r.Format = args[0]
+		for _, name := range []string{"by", "seed"} {
+			if parts == "" && cmd.Flags().Changed(name) {
+				return fmt.Errorf("%s: has no use without --split", name)
+			}
+		}
+		if r.tokenizer != "" && filter.MinTokens+filter.MaxTokens == 0 {
+			return errors.New("tokenizer: has no use without --min_tokens or --max_tokens")
+		}
 		if err := r.check(); err != nil {
 			return err
 		}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -69,6 +71,23 @@ func (a *app) readRankings(ctx context.Context, path string, how *dataset.Option
 	return out, err
 }
 
+// rankingsSource returns rankings, wherever they come from, as a source of data.
+func rankingsSource(rankings []dataset.Ranking) (dataset.Source, error) {
+	h := sha256.New()
+	var n counter
+	for _, r := range rankings {
+		if err := dataset.WriteRanking(io.MultiWriter(h, &n), r); err != nil {
+			return dataset.Source{}, err
+		}
+	}
+	return dataset.Source{Name: "rankings", SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: int64(n)}, nil
+}
+
+// counter counts the bytes written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+
 // rewardOutcome is what reward-model training ended with.
 type rewardOutcome struct {
 	reward.Result
@@ -95,7 +114,11 @@ func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings 
 	m := l.model.WithHead(1)
 	reward.InitHead(m, c.Seed)
 	run.Tokenizer, run.Progress = l.files, a.progress("reward")
-	var err error
+	source, err := rankingsSource(rankings)
+	if err != nil {
+		return nil, o, err
+	}
+	run.Lineage = l.descends("reward", []dataset.Source{source})
 	if o.Result, err = reward.Train(ctx, c, m, train, held, run, a.log); err != nil {
 		return nil, o, err
 	}
@@ -124,7 +147,7 @@ func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings 
 	if err := reward.Normalise(m, gain, bias); err != nil {
 		return nil, o, err
 	}
-	return m, o, checkpoint.SaveModel(filepath.Join(run.Dir, "model"), m, l.files)
+	return m, o, run.Replace(m)
 }
 
 // compareTokens turns rankings of texts into rankings of token ids: the ids they were sampled as where those are

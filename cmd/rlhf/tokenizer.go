@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -12,35 +15,42 @@ import (
 
 	"rlhf/configs"
 	"rlhf/gpt/bpe"
+	"rlhf/internal/dataset"
 )
 
 func (a *app) tokenizerCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "tokenizer", Short: "Train a byte-level BPE tokenizer; encode and decode with one"}
-	cmd.AddCommand(a.tokenizerTrainCommand(), a.tokenizerEncodeCommand(), a.tokenizerDecodeCommand())
+	cmd := &cobra.Command{Use: "tokenizer", Short: "Train a byte-level BPE tokenizer; encode and decode with one; show one"}
+	cmd.AddCommand(a.tokenizerTrainCommand(), a.tokenizerEncodeCommand(), a.tokenizerDecodeCommand(), a.tokenizerShowCommand())
 	return cmd
 }
 
 func (a *app) tokenizerTrainCommand() *cobra.Command {
-	var data []string
+	var data, special []string
 	var out string
-	cmd := &cobra.Command{Use: "train --data FILE… --out DIR", Short: "Learn merges from .txt files or .jsonl files of {\"text\"}", Args: cobra.NoArgs}
-	cmd.Flags().StringSliceVar(&data, "data", nil, "files to learn from")
-	cmd.Flags().StringVar(&out, "out", "", "directory for vocab.json and merges.txt")
+	var o dataset.Options
+	cmd := &cobra.Command{Use: "train --data FILE… --out DIR", Short: "Learn merges from text", Args: cobra.NoArgs}
+	cmd.Flags().StringSliceVar(&data, "data", nil, "files and directories of text: .txt, .jsonl of {\"text\"}, .gz, .zst, .parquet")
+	cmd.Flags().StringVar(&out, "out", "", "directory for vocab.json, merges.txt, tokenizer.json and the settings beside them")
+	cmd.Flags().StringArrayVar(&special, "special", nil, "name of a special token beside <|endoftext|> and <|pad|>, like <|im_start|>; may be given several times")
+	dataFlags(cmd, &o)
 	configs.AddFlags(cmd.Flags(), "tokenizer")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		texts, err := readTexts(a.reading(), data)
+		o.Stdin, o.Report = a.in, &dataset.Report{}
+		tok, documents, err := a.learnTokenizer(cmd.Context(), dataset.Texts(o, data...), c.Tokenizer.VocabSize, special)
 		if err != nil {
 			return err
 		}
-		tok, err := trainTokenizer(texts, c.Tokenizer.VocabSize, out)
-		if err != nil {
+		for _, line := range o.Report.Lines() {
+			a.say("%s", line)
+		}
+		if err := writeTokenizer(tok, out); err != nil {
 			return err
 		}
-		a.say("trained a vocabulary of %d tokens on %d texts: %s", tok.VocabSize(), len(texts), out)
+		a.say("trained a vocabulary of %d tokens on %s: %s", tok.VocabSize(), counted(documents, "text"), out)
 		if tok.VocabSize() < c.Tokenizer.VocabSize {
 			a.say("the texts have no more pairs to merge: %d tokens were asked for", c.Tokenizer.VocabSize)
 		}
@@ -49,35 +59,115 @@ func (a *app) tokenizerTrainCommand() *cobra.Command {
 	return required(cmd, "data", "out")
 }
 
-// trainTokenizer trains a tokenizer and writes its files to dir.
+// learnTokenizer trains a tokenizer of so many tokens, the special ones included, and counts the documents.
+func (a *app) learnTokenizer(ctx context.Context, texts iter.Seq2[dataset.Document, error], vocabSize int, special []string) (*bpe.Tokenizer, int, error) {
+	if least := 256 + 2 + len(special); vocabSize < least {
+		return nil, 0, fmt.Errorf("%w: tokenizer.vocab_size: must be at least %d, the bytes and the special tokens (got %d)", configs.ErrSetting, least, vocabSize)
+	}
+	documents := 0
+	bar := a.progress("tokenizer")
+	bar.Total(vocabSize)
+	tok, err := bpe.TrainStream(ctx, func(yield func(string, error) bool) {
+		for d, err := range texts {
+			if d.Last && err == nil {
+				documents++
+			}
+			if !yield(d.Text, err) {
+				return
+			}
+		}
+	}, vocabSize-len(special), func(bytes int64, tokens int) {
+		bar.Set(tokens, fmt.Sprintf("tokens  %.0f MB of text", float64(bytes)/1e6))
+	})
+	bar.Done()
+	if err != nil {
+		return nil, 0, err
+	}
+	tok, _, err = tok.AddTokens(true, special...)
+	return tok, documents, err
+}
+
+// trainTokenizer trains a tokenizer on texts in memory and writes its files to dir.
 func trainTokenizer(texts []string, vocabSize int, dir string) (*bpe.Tokenizer, error) {
 	tok, err := bpe.Train(texts, vocabSize)
 	if err != nil {
 		return nil, err
 	}
+	return tok, writeTokenizer(tok, dir)
+}
+
+func writeTokenizer(tok *bpe.Tokenizer, dir string) error {
 	for name, data := range tok.Files() {
 		if err := writeWhole(filepath.Join(dir, name), data); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return tok, nil
+	return nil
 }
 
 func (a *app) tokenizerEncodeCommand() *cobra.Command {
-	return a.tokenizerFilter("encode --model DIR < LINES", `Read lines {"text"}, write lines with {"tokens"} added`, func(tok *bpe.Tokenizer, o map[string]json.RawMessage) error {
+	var maxLength, cut int
+	var side string
+	var special bool
+	cmd := a.tokenizerFilter("encode --model DIR < LINES", `Read lines {"text"}, write lines with {"tokens"} added`, func(tok *bpe.Tokenizer, o map[string]json.RawMessage) error {
 		var text string
 		if err := need(o, "text", &text); err != nil {
 			return err
 		}
-		ids := tok.Encode(text)
+		ids, err := encodeText(tok, text, special, maxLength, bpe.Side(side), &cut)
+		if err != nil {
+			return err
+		}
 		raw, err := json.Marshal(ids)
 		o["tokens"] = raw
 		return err
 	})
+	cmd.Flags().IntVar(&maxLength, "max_length", 0, "most tokens of a text, the special ones around it included; 0 is no limit")
+	cmd.Flags().StringVar(&side, "truncation_side", "", "side that loses tokens of a text that is too long: left or right (default what the tokenizer's settings say, or right)")
+	cmd.Flags().BoolVar(&special, "special", false, "names of special tokens in the text stand for them, and what the tokenizer puts around a text is added, as transformers does")
+	filter := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if maxLength < 0 {
+			return fmt.Errorf("--max_length: found %d, expected a length, or 0 for no limit", maxLength)
+		}
+		if side != "" && side != string(bpe.Left) && side != string(bpe.Right) {
+			return fmt.Errorf("--truncation_side: found %q, expected left or right", side)
+		}
+		err := filter(cmd, args)
+		if err == nil && cut > 0 {
+			a.say("%s cut to %d tokens", counted(cut, "text"), maxLength)
+		}
+		return err
+	}
+	return cmd
+}
+
+// encodeText returns the ids of a text, at most max unless that is 0, and counts it if it was cut.
+func encodeText(tok *bpe.Tokenizer, text string, special bool, max int, side bpe.Side, cut *int) ([]int32, error) {
+	if side == "" {
+		side = tok.TruncationSide()
+	}
+	var ids, whole []int32
+	if special {
+		ids = tok.EncodeSpecial(text)
+		whole = tok.Around(ids)
+	} else {
+		ids = tok.Encode(text)
+		whole = ids
+	}
+	if max == 0 || len(whole) <= max {
+		return whole, nil
+	}
+	*cut++
+	if special {
+		return tok.AroundWithin(ids, max, side)
+	}
+	return bpe.Truncate(ids, max, side), nil
 }
 
 func (a *app) tokenizerDecodeCommand() *cobra.Command {
-	return a.tokenizerFilter("decode --model DIR < LINES", `Read lines {"tokens"}, write lines with {"text"} added`, func(tok *bpe.Tokenizer, o map[string]json.RawMessage) error {
+	var special bool
+	cmd := a.tokenizerFilter("decode --model DIR < LINES", `Read lines {"tokens"}, write lines with {"text"} added`, func(tok *bpe.Tokenizer, o map[string]json.RawMessage) error {
 		var ids []int32
 		if err := need(o, "tokens", &ids); err != nil {
 			return err
@@ -87,10 +177,17 @@ func (a *app) tokenizerDecodeCommand() *cobra.Command {
 				return fmt.Errorf("field \"tokens\": id %d at %d, the vocabulary has %d", id, i, tok.VocabSize())
 			}
 		}
-		raw, err := json.Marshal(tok.Decode(ids))
-		o["text"] = raw
+		decode := tok.Decode
+		if special {
+			decode = tok.DecodeSpecial
+		}
+		var line jsonLines // which leaves <, > and & as they are
+		err := line.add(decode(ids))
+		o["text"] = bytes.TrimSpace(line.Bytes())
 		return err
 	})
+	cmd.Flags().BoolVar(&special, "special", false, "write special tokens by their names, which are left out otherwise")
+	return cmd
 }
 
 // need decodes a field that must be there.
@@ -109,7 +206,7 @@ func need(o map[string]json.RawMessage, name string, into any) error {
 func (a *app) tokenizerFilter(use, short string, change func(*bpe.Tokenizer, map[string]json.RawMessage) error) *cobra.Command {
 	var model, data string
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&model, "model", "", "directory with vocab.json and merges.txt")
+	cmd.Flags().StringVar(&model, "model", "", "directory with tokenizer.json, or vocab.json and merges.txt")
 	cmd.Flags().StringVar(&data, "data", "-", "file of JSON lines, - for the standard input")
 	cmd.RunE = work(func(*cobra.Command, []string) error {
 		tok, err := bpe.Load(model)

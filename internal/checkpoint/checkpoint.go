@@ -29,7 +29,7 @@ import (
 var ErrNone = errors.New("no checkpoint")
 
 // Tokenizer is the tokenizer's part of the directories written.
-type Tokenizer = hf.Tokenizer
+type Tokenizer = hf.Extras
 
 // Checkpoint is the state of a run. Save reads it, Restore fills it.
 type Checkpoint struct {
@@ -38,8 +38,8 @@ type Checkpoint struct {
 	Models     map[string]*gpt.Model
 	Optimizers map[string]*optim.AdamW
 
-	// State is the stage's own state, a struct, written as state.json with the
-	// instruction sets that made the run; for Restore a pointer.
+	// State is the stage's own state, a struct, written as state.json with what
+	// made the run; for Restore a pointer.
 	State any
 
 	Tokenizer Tokenizer // written beside the model ""
@@ -100,11 +100,13 @@ func sum(data []byte) fileSum {
 // replaced. A process killed at any moment leaves the old directory or the new
 // one, never part of one; between the two the old one has another name, under
 // which Latest and Restore find it.
-func Save(dir string, c Checkpoint) error { return save(dir, c, []string{kernel.Name()}) }
+func Save(dir string, c Checkpoint) error {
+	return save(dir, c, origin{kernels: []string{kernel.Name()}})
+}
 
-// save is Save for a run that the given instruction sets made.
-func save(dir string, c Checkpoint, kernels []string) error {
-	files, err := encode(c, kernels)
+// save is Save for a run of the given origin.
+func save(dir string, c Checkpoint, from origin) error {
+	files, err := encode(c, from)
 	if err != nil {
 		return fmt.Errorf("save checkpoint %s: %w", dir, err)
 	}
@@ -115,7 +117,7 @@ func save(dir string, c Checkpoint, kernels []string) error {
 }
 
 // encode returns the files of a checkpoint by path below its directory.
-func encode(c Checkpoint, kernels []string) (map[string][]byte, error) {
+func encode(c Checkpoint, from origin) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for name, m := range c.Models {
 		t := c.Tokenizer
@@ -144,7 +146,7 @@ func encode(c Checkpoint, kernels []string) (map[string][]byte, error) {
 		man.OptimizerSteps[name] = o.Step
 	}
 	var err error
-	if files[stateFile], err = encodeState(c.State, kernels); err != nil {
+	if files[stateFile], err = encodeState(c.State, from); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	for file, data := range files {
@@ -187,34 +189,40 @@ func SaveModel(dir string, m *gpt.Model, t Tokenizer) error {
 // is checked before anything is changed. Errors name the file and what is wrong
 // with it, or the model whose shape differs.
 func Restore(dir string, c Checkpoint) error {
-	_, err := restore(dir, c)
+	_, err := restore(dir, c, nil)
 	return err
 }
 
-// restore is Restore and returns the instruction sets that made the run, in order; none if that is not known.
-func restore(dir string, c Checkpoint) (kernels []string, err error) {
+// restore is Restore and returns what made the run. check, if not nil, may refuse
+// that before anything is changed.
+func restore(dir string, c Checkpoint, check func(origin) error) (from origin, err error) {
 	if err := settle(dir); err != nil {
-		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
+		return from, fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
 	man, err := verify(dir, c)
 	if err != nil {
-		return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
+		return from, fmt.Errorf("load checkpoint %s: %w", dir, err)
 	}
 	loaded := map[string]*gpt.Model{}
 	momentsOf := map[string][]hf.NamedTensor{}
 	for name, m := range c.Models {
 		if loaded[name], err = loadModel(dir, name, m); err != nil {
-			return nil, fmt.Errorf("load checkpoint %s: %w", dir, err)
+			return from, fmt.Errorf("load checkpoint %s: %w", dir, err)
 		}
 	}
 	for name, o := range c.Optimizers {
 		if momentsOf[name], err = loadMoments(filepath.Join(dir, name, optimizerFile), moments(c.Models[name], o)); err != nil {
-			return nil, fmt.Errorf("load checkpoint: %w", err)
+			return from, fmt.Errorf("load checkpoint: %w", err)
 		}
 	}
-	kernels, setState, err := loadState(filepath.Join(dir, stateFile), c.State)
+	from, setState, err := loadState(filepath.Join(dir, stateFile), c.State)
 	if err != nil {
-		return nil, fmt.Errorf("load checkpoint: %w", err)
+		return from, fmt.Errorf("load checkpoint: %w", err)
+	}
+	if check != nil {
+		if err := check(from); err != nil {
+			return from, err
+		}
 	}
 	setState()
 	for name, m := range c.Models {
@@ -227,7 +235,7 @@ func restore(dir string, c Checkpoint) (kernels []string, err error) {
 		}
 		o.Step = man.OptimizerSteps[name]
 	}
-	return kernels, nil
+	return from, nil
 }
 
 // loadModel reads a model of the shape of want.

@@ -13,6 +13,7 @@ import (
 
 	"rlhf/gpt"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/kernel"
 	"rlhf/internal/optim"
 )
 
@@ -266,7 +267,106 @@ func TestRunsDoNotOverwrite(t *testing.T) {
 	}
 	out.Close()
 	r.Resume = true
-	if _, _, err := r.Start(c, quiet); !errors.Is(err, checkpoint.ErrNone) {
-		t.Errorf("a run without a checkpoint: %v", err)
+	if step, out, err = r.Start(c, quiet); err != nil || step != 0 {
+		t.Fatalf("a run killed before its first checkpoint goes on at %d: %v", step, err)
+	}
+	out.Close()
+}
+
+func TestRunsResumeWithEqualInputs(t *testing.T) {
+	c, _ := example(t, 1)
+	r := checkpoint.Run{Dir: t.TempDir(), Inputs: map[string]string{"training examples": "aa", "model": "bb"}}
+	_, out, err := r.Start(c, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Save(1, 0, c), out.Write(2, map[string]float64{"a": 2}), out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r.Resume = true
+	for _, test := range []struct {
+		inputs map[string]string
+		want   string
+	}{
+		{map[string]string{"training examples": "aa", "model": "cc"}, `model: found SHA-256 "cc", the run began with "bb"`},
+		{map[string]string{"model": "bb"}, `training examples: found SHA-256 "", the run began with "aa"`},
+		{map[string]string{"training examples": "aa", "model": "bb", "evaluation examples": "dd"}, `evaluation examples: found SHA-256 "dd", the run began with ""`},
+	} {
+		r.Inputs = test.inputs
+		other, state := example(t, 5)
+		theta := slices.Clone(other.Models[""].Theta)
+		if _, _, err := r.Start(other, quiet); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("got %v, want %q", err, test.want)
+		}
+		if state.Step != 5 || !slices.Equal(theta, other.Models[""].Theta) {
+			t.Error("a refused resume changed the state")
+		}
+		if raw, _ := os.ReadFile(filepath.Join(r.Dir, "metrics.jsonl")); string(raw) != "{\"step\":2,\"a\":2}\n" {
+			t.Errorf("a refused resume changed the metrics: %s", raw)
+		}
+	}
+	r.Inputs = map[string]string{"training examples": "aa", "model": "bb"}
+	step, out, err := r.Start(c, quiet)
+	if err != nil || step != 1 {
+		t.Errorf("equal inputs: %d, %v", step, err)
+	}
+	out.Close()
+}
+
+func TestBestModel(t *testing.T) {
+	r := checkpoint.Run{Dir: t.TempDir()}
+	for _, seed := range []uint64{1, 2} { // the second takes the first one's place
+		c, _ := example(t, seed)
+		if err := r.SaveBest(int(seed), c.Models[""]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, _ := example(t, 0)
+	want, _ := example(t, 2)
+	if err := r.Best(got.Models[""]); err != nil || !slices.Equal(got.Models[""].Theta, want.Models[""].Theta) {
+		t.Errorf("not the model that was kept last: %v", err)
+	}
+	if err := r.Best(got.Models["value"]); err == nil || !strings.Contains(err.Error(), "has the shape") {
+		t.Errorf("a model of another shape: %v", err)
+	}
+}
+
+func TestLineage(t *testing.T) {
+	c, _ := example(t, 4)
+	m := c.Models[""]
+	base := &checkpoint.Lineage{Stage: "pretrain", Data: []checkpoint.Data{{Name: "a.txt", SHA256: "aa", Bytes: 7}}, Steps: 3, Kernels: []string{"portable"}}
+	r := checkpoint.Run{Dir: t.TempDir(), Lineage: &checkpoint.Lineage{Stage: "sft", Parents: []checkpoint.Parent{checkpoint.ParentOf("init", m, base)}}}
+	if err := errors.Join(r.Save(4, 0, c), r.Finish(5, m)); err != nil {
+		t.Fatal(err)
+	}
+	for dir, steps := range map[string]int{filepath.Join(r.Dir, "model"): 5, filepath.Join(r.Dir, "checkpoints", "step-00000004"): 4} {
+		got, err := checkpoint.ReadLineage(dir)
+		if err != nil || got == nil {
+			t.Fatal(err)
+		}
+		want := &checkpoint.Lineage{Stage: "sft", Parents: []checkpoint.Parent{{Role: "init", SHA256: checkpoint.ParametersSHA256(m), Lineage: base}}, Steps: steps, Kernels: []string{kernel.Name()}}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", dir, got, want)
+		}
+	}
+	if l, err := checkpoint.ReadLineage(t.TempDir()); l != nil || err != nil {
+		t.Errorf("a directory without lineage: %v, %v", l, err)
+	}
+}
+
+// SHA-256 of the little-endian bytes, worked out with sha256sum.
+func TestDigest(t *testing.T) {
+	d := checkpoint.NewDigest()
+	d.Tokens([]int32{1, 258})
+	if got, want := d.String(), "63666746b40cd3ee26094b3a844429e90b5a9837926e063100575aed05d44e7e"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	a, b := checkpoint.NewDigest(), checkpoint.NewDigest()
+	c, _ := example(t, 1)
+	a.Model(c.Models[""])
+	c.Models[""].Theta[3] = -c.Models[""].Theta[3]
+	b.Model(c.Models[""])
+	if a.String() == b.String() {
+		t.Error("a model and another have one digest")
 	}
 }

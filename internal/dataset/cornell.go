@@ -19,15 +19,16 @@ var cornellMark = []byte("+++$+++")
 
 func cornellFormats() []Format {
 	return []Format{
+		convoKitFormat(),
 		{
 			Name: "cornell", About: "Cornell Movie-Dialogs: the directory with movie_lines.txt and movie_conversations.txt, or both files", Extensions: []string{".txt", ".tsv"},
 			Detect:         func(s Sample) bool { return isCornell(s.Path, cornellConversations) || isCornell(s.Path, cornellLines) },
-			Demonstrations: readCornell,
+			Demonstrations: readCornell, Uses: []string{"talk"},
 		},
 		{
 			Name: "cornell-me", About: "its older form, one file: a line of dialogue after M or E, conversations parted by E alone, === or a blank line", Extensions: []string{".txt", ".conv"},
 			Detect:         detectLetters,
-			Demonstrations: readLetters,
+			Demonstrations: readLetters, Uses: []string{"talk"},
 		},
 	}
 }

@@ -84,6 +84,19 @@ func (o Options) Validate() error {
 	return nil
 }
 
+// set returns the names, as flags have them, of the options that only some formats heed and that are not at their defaults.
+func (o Options) set() (out []string) {
+	for _, option := range []struct{ name, value, usual string }{
+		{"group_field", o.Group, ""}, {"text_field", o.Text.Field, ""}, {"split_text", o.Text.Split, "file"},
+		{"talk", o.Talk.As, "pairs"}, {"paths", o.Trees.Paths, "best"}, {"lang", o.Trees.Lang, ""},
+	} {
+		if option.value != "" && option.value != option.usual {
+			out = append(out, option.name)
+		}
+	}
+	return out
+}
+
 // Report is what happened while reading.
 type Report struct {
 	Read    int             // records delivered; of a document each piece but the last counts nothing
@@ -96,8 +109,8 @@ type Report struct {
 
 // Note counts something that happened while reading.
 type Note struct {
-	Count int
-	First string // where it happened first; "" if at no one line
+	Count int    `json:"count"`
+	First string `json:"first"` // where it happened first; "" if at no one line
 }
 
 const maxReasons = 5

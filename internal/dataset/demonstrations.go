@@ -12,27 +12,27 @@ func demonstrationFormats() []Format {
 		{
 			Name: "oasst", About: `Open-Assistant: a tree a line, {"prompt": {"text", "role", "replies": […]}}, or its messages (--paths, --lang)`, Extensions: jsonExtensions,
 			Detect:         isTree,
-			Demonstrations: readTrees,
+			Demonstrations: readTrees, Uses: []string{"paths", "lang"},
 		},
 		{
 			Name: "messages", About: `{"messages": [{"role", "content"}]}`, Extensions: jsonExtensions,
 			Detect:         func(s Sample) bool { return s.Object.kind("messages") == "list" },
-			Demonstrations: demonstrationReader(parseMessages),
+			Demonstrations: demonstrationReader(parseMessages), Uses: []string{"group_field"},
 		},
 		{
 			Name: "sharegpt", About: `{"conversations": [{"from": human, gpt or system, "value"}], "system"?}`, Extensions: jsonExtensions,
 			Detect:         func(s Sample) bool { return s.Object.kind("conversations") == "list" },
-			Demonstrations: demonstrationReader(parseShareGPT),
+			Demonstrations: demonstrationReader(parseShareGPT), Uses: []string{"group_field"},
 		},
 		{
 			Name: "prompt-completion", About: `{"prompt", "completion"}, each a text or a list of messages`, Extensions: jsonExtensions,
 			Detect:         func(s Sample) bool { return s.Object.has("prompt", "completion") },
-			Demonstrations: demonstrationReader(parsePromptCompletion),
+			Demonstrations: demonstrationReader(parsePromptCompletion), Uses: []string{"group_field"},
 		},
 		{
 			Name: "self-instruct", About: `{"instruction", "instances": [{"input", "output"}]}: a demonstration an instance`, Extensions: jsonExtensions,
 			Detect:         func(s Sample) bool { return s.Object.has("instruction", "instances") },
-			Demonstrations: demonstrationReader(parseSelfInstruct),
+			Demonstrations: demonstrationReader(parseSelfInstruct), Uses: []string{"group_field"},
 		},
 		{
 			Name: "alpaca", About: `{"instruction", "input", "output"}: the prompt is the instruction, and after a blank line the input if there is one`, Extensions: jsonExtensions,
@@ -40,7 +40,7 @@ func demonstrationFormats() []Format {
 			Demonstrations: demonstrationReader(func(o object) ([]Demonstration, error) {
 				d, err := instruction(o, o)
 				return []Demonstration{d}, err
-			}),
+			}), Uses: []string{"group_field"},
 		},
 		{
 			Name: "truthfulqa", About: "TruthfulQA.csv: Question and Best Answer; the category is the group", Extensions: []string{".csv"},
@@ -50,7 +50,7 @@ func demonstrationFormats() []Format {
 		{
 			Name: "chatterbot", About: "ChatterBot's YAML: conversations as lists of lines (--talk pairs, whole or answers)", Extensions: []string{".yml", ".yaml"},
 			Detect:         func(s Sample) bool { return s.Ext == ".yml" || s.Ext == ".yaml" },
-			Demonstrations: readChatterBot,
+			Demonstrations: readChatterBot, Uses: []string{"talk"},
 		},
 	}
 }

@@ -46,6 +46,9 @@ var demonstrationCases = []struct {
 	{"oasst", "lang.jsonl", tree, Options{Trees: TreeOptions{Lang: "de"}}, nil},
 	{"oasst", "messages.jsonl", treeMessages, Options{}, []Demonstration{
 		{Messages: []Message{user("q"), assistant("best")}, Group: "r"}, {Messages: []Message{user("q2"), assistant("a2")}, Group: "s"}}},
+	{"convokit", "u.jsonl", utterances, Options{}, []Demonstration{exchange("one", "two", "m0"), exchange("two", "three", "m0"), exchange("a", "b", "c2"), exchange("a", "c", "c2")}},
+	{"convokit", "w.jsonl", utterances, Options{Talk: TalkOptions{As: "whole"}}, []Demonstration{{Messages: []Message{user("one"), assistant("two"), user("three")}, Group: "m0"},
+		{Messages: []Message{user("a"), assistant("b")}, Group: "c2"}, {Messages: []Message{user("a"), assistant("c")}, Group: "c2"}}},
 	{"cornell-me", "m.txt", "M hi\nE hello\nM bye\n\nM a\nE b", Options{}, []Demonstration{{Prompt: "hi", Completion: "hello"}, {Prompt: "hello", Completion: "bye"}, {Prompt: "a", Completion: "b"}}},
 }
 
@@ -55,6 +58,17 @@ const tree = `{"message_tree_id":"r","tree_state":"ready_for_export","prompt":{"
 	`{"message_id":"b","text":"second","role":"assistant","rank":1,"replies":[{"message_id":"b1","text":"thanks","role":"prompter","replies":[]}]},` +
 	`{"message_id":"d","text":"gone","role":"assistant","rank":0,"deleted":true,"replies":[]},` +
 	`{"message_id":"c","text":"best","role":"assistant","rank":0,"replies":[{"message_id":"c1","text":"more","role":"prompter","replies":[{"message_id":"c2","text":"end","role":"assistant","rank":0,"replies":[]}]}]}]}}`
+
+// utterances are a conversation from its end to its beginning, as the film dialogues are, and one with two answers. An
+// utterance that answers itself or another that answers it leads nowhere.
+const utterances = `{"id":"L3","conversation_id":"L1","speaker":"u0","text":" three ","reply-to":"L2","meta":{"movie_id":"m0"}}
+{"id":"L2","conversation_id":"L1","speaker":"u1","text":"two","reply-to":"L1","meta":{"movie_id":"m0"}}
+{"id":"L1","conversation_id":"L1","speaker":"u0","text":"one","reply-to":null,"meta":{"movie_id":"m0"}}
+{"id":"1","root":"c2","user":"x","text":"a"}
+{"id":"2","root":"c2","user":"y","text":"b","reply_to":"1"}
+{"id":"3","root":"c2","user":"z","text":"c","reply_to":"1"}
+{"id":"4","root":"c3","user":"z","text":"d","reply_to":"5"}
+{"id":"5","root":"c3","user":"z","text":"e","reply_to":"4"}`
 
 // treeMessages are two trees, a line a message.
 const treeMessages = `{"message_id":"r","parent_id":null,"text":"q","role":"prompter","lang":"en"}
@@ -74,6 +88,9 @@ func TestFormatsOfDemonstrations(t *testing.T) {
 				got, err := Collect(Demonstrations(o, file(t, test.name, test.text)))
 				if err != nil || !reflect.DeepEqual(got, test.want) {
 					t.Errorf("got %+v, %v", got, err)
+				}
+				if test.format == "convokit" && o.Report.Notes["utterances left out that answer one another in a circle"].Count != 2 {
+					t.Errorf("notes %v", o.Report.Notes)
 				}
 				if o.Report.Formats[test.format] != 1 || o.Report.Read != len(test.want) {
 					t.Errorf("report %+v", o.Report)
@@ -115,6 +132,7 @@ func TestBadDemonstrations(t *testing.T) {
 		{"tree.jsonl", `{"message_tree_id":"r","prompt":{` + named + `,"role":"bot 7","replies":[]}}`, `tree.jsonl:1: field "role": found "bot 7", expected prompter or assistant`},
 		{"reply.jsonl", `{"message_tree_id":"r","prompt":{` + named + `,"role":"prompter","replies":[{"role":"assistant","text":5}]}}`, `reply.jsonl:1: reply 0: field "text": found 5, expected string`},
 		{"orphan.jsonl", `{` + named + `,"role":"prompter","parent_id":null}` + "\n" + `{"message_id":"s","parent_id":"x","text":"a","role":"assistant"}`, `orphan.jsonl:2: field "parent_id": found "x", expected a message that came before it in its tree`},
+		{"said.jsonl", `{"id":"1","conversation_id":"1","speaker":"a","text":null}`, `said.jsonl:1: field "text": found null, expected string`},
 		{"rank.jsonl", `{` + named + `,"role":"prompter","parent_id":null,"rank":"first"}`, `field "rank": found "first", expected int`},
 		{"odd.jsonl", `{"question":"a","answer":"b"}`, `odd.jsonl: found a first record of "answer", "question", which is no known format of demonstrations; known: oasst, `},
 		{"empty.jsonl", ``, `empty.jsonl: found an empty file, which is no known format`},
@@ -129,6 +147,13 @@ func TestBadDemonstrations(t *testing.T) {
 		_, err := Collect(Demonstrations(o, file(t, test.name, test.text)))
 		if err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: got  %v\nwant %s", test.name, err, test.want)
+		}
+	}
+	// an option that would do nothing is refused, at once where the format is named
+	for _, format := range []string{"", "prompt-completion"} {
+		_, err := Collect(Demonstrations(Options{Format: format, Talk: TalkOptions{As: "whole"}}, file(t, "a.jsonl", `{"prompt":"p","completion":"c"}`)))
+		if err == nil || err.Error() != "talk: found it set, but demonstrations of the format prompt-completion have no use for it" {
+			t.Error(err)
 		}
 	}
 	if _, err := Collect(Demonstrations(Options{Format: "alpacca"}, file(t, "a.jsonl", "{}"))); err == nil || !strings.HasPrefix(err.Error(), `format "alpacca": found none of demonstrations by this name; known: oasst`) {

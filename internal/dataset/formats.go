@@ -27,6 +27,9 @@ type Format struct {
 	Demonstrations func(Options, *File) iter.Seq2[Demonstration, error]
 	Rankings       func(Options, *File) iter.Seq2[Ranking, error]
 
+	// Uses names the options, as Options.set does, that the readers of texts and demonstrations heed.
+	Uses []string
+
 	// WriteRankings writes rankings in this format; nil if it cannot be written.
 	WriteRankings func(io.Writer, iter.Seq2[Ranking, error]) error
 
@@ -68,6 +71,7 @@ func (f Format) with(other Format) Format {
 			f.about[kind] = other.About
 		}
 	}
+	f.Uses = slices.Concat(f.Uses, other.Uses)
 	one, two := f.Detect, other.Detect
 	f.Detect = func(s Sample) bool { return one(s) || two(s) }
 	if f.Texts == nil {
@@ -240,6 +244,17 @@ func (o Options) extensions(kind Kind) (out []string, err error) {
 	return slices.Compact(out), nil
 }
 
+// heeded returns an error if an option is set that none of the formats that data was read in heeds.
+func (o Options) heeded(kind Kind, formats []Format) error {
+	for _, name := range o.set() {
+		heeds := func(f Format) bool { return kind != KindRankings && slices.Contains(f.Uses, name) }
+		if len(formats) > 0 && !slices.ContainsFunc(formats, heeds) {
+			return fmt.Errorf("%s: found it set, but %s of the format %s have no use for it", name, kind, formats[0].Name)
+		}
+	}
+	return nil
+}
+
 // formatOf returns the format to read a file in.
 func (o Options) formatOf(f *File, kind Kind) (Format, error) {
 	if o.auto() {
@@ -310,7 +325,7 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 			yield(zero, err)
 			return
 		}
-		used := false
+		var used []Format
 		for _, f := range files {
 			format, err := o.formatOf(f, kind)
 			if err != nil && f.listed && isProse(f) {
@@ -323,7 +338,14 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 				yield(zero, err)
 				return
 			}
-			used = true
+			if !slices.ContainsFunc(used, func(u Format) bool { return u.Name == format.Name }) {
+				used = append(used, format)
+			}
+			if err := o.heeded(kind, used); err != nil && !o.auto() {
+				f.Close()
+				yield(zero, err)
+				return
+			}
 			o.Report.format(format.Name)
 			more := deliver(o, reader(format)(o, f), yield)
 			f.Close()
@@ -331,7 +353,11 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 				return
 			}
 		}
-		if !used && len(files) > 0 {
+		if err := o.heeded(kind, used); err != nil {
+			yield(zero, err)
+			return
+		}
+		if used == nil && len(files) > 0 {
 			yield(zero, fmt.Errorf("%s: found only texts below it, expected %s", strings.Join(paths, ", "), kind))
 		}
 	}

@@ -27,12 +27,12 @@ func textFormats() []Format {
 		{
 			Name: "jsonl", About: `a document a line: {"text": …} (--text_field names another field)`, Extensions: jsonExtensions,
 			Detect: func(s Sample) bool { return s.Object.kind("text") == "string" },
-			Texts:  readTextObjects,
+			Texts:  readTextObjects, Uses: []string{"text_field"},
 		},
 		{
 			Name: "text", About: "plain UTF-8 text, a document a file (--split_text paragraph or line for more)", Extensions: []string{".txt", ".md"},
 			Detect: func(s Sample) bool { return !slices.Contains(notText, s.Ext) && s.Object == nil },
-			Texts:  readText,
+			Texts:  readText, Uses: []string{"split_text"},
 		},
 	}
 }

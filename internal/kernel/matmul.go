@@ -45,7 +45,8 @@ func Pack(dst []float32, w Matrix, k, o, p0, p1 int) {
 type Product struct {
 	Y          []float32
 	LdY        int       // distance of rows
-	Activated  []float32 // nil, or laid out as Y: gelu_new(y), GPT-2's tanh form
+	Activated  []float32 // nil, or laid out as Y: the activation of y
+	Activation Activation
 	X          []float32
 	LdX        int
 	W          Matrix
@@ -80,7 +81,7 @@ func MatMul(p Product, p0, p1 int, scratch []float32) {
 	if p.Residual != nil {
 		f32("residual", p.Residual, span(p.Rows, p.LdResidual, p.O))
 	}
-	C.k_matmul(f32("y", p.Y, span(p.Rows, p.LdY, p.O)), i(p.LdY), f32("activated", p.Activated, 0), f32("x", p.X, span(p.Rows, p.LdX, p.K)), i(p.LdX),
+	C.k_matmul(f32("y", p.Y, span(p.Rows, p.LdY, p.O)), i(p.LdY), f32("activated", p.Activated, 0), C.int(p.Activation), f32("x", p.X, span(p.Rows, p.LdX, p.K)), i(p.LdX),
 		f32("weights", p.W.data, weights), p.W.layout, i(p.W.ld), f32("bias", p.Bias, 0), f32("residual", p.Residual, 0), i(p.LdResidual),
 		i(p.Rows), i(p.K), i(p.O), i(p0), i(p1), f32("scratch", scratch, need))
 }

@@ -157,20 +157,6 @@ INLINE const float *share_of(const operand *m, int64_t k0, int64_t kb, int64_t o
 	return m->w + (o0 + t * 16) * m->ldw + k0;
 }
 
-// activate: y2 = gelu(y) for mr rows of cols elements.
-INLINE void activate(float *y2, const float *y, int64_t ldy, int64_t mr, int64_t cols) {
-	for (int64_t r = 0; r < mr; r++)
-		for (int64_t e = 0; e < cols; e += LANES) {
-			const int64_t part = cols - e;
-			vf v = part >= LANES ? load(y + r * ldy + e) : load_part(y + r * ldy + e, part, 0.0f);
-			v = v * gelu_sigmoid(v);
-			if (part >= LANES)
-				store(y2 + r * ldy + e, v);
-			else
-				store_part(y2 + r * ldy + e, v, part);
-		}
-}
-
 // product_tile is a tile of which only cols outputs exist.
 static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int64_t ldx, const float *p, const float *from, int64_t ldf,
 	const float *plus, int64_t k, int64_t cols, const float *ahead, int64_t fine, int64_t coarse) {
@@ -186,8 +172,8 @@ static void product_tile(int64_t mr, float *y, int64_t ldy, const float *x, int6
 
 // matmul: y (rows, o) = start + x (rows, k) * w, for the panels panel0 to panel1 of w's outputs. The start of row n is
 // bias + residual[n], either of which may be NULL, or y itself if residual is y. activated, if not NULL, is laid out as
-// y and receives gelu(y). w is packed, or packed here panel by panel into scratch (KBLOCK*PANEL floats).
-static void matmul(float *y, int64_t ldy, float *activated, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
+// y and receives the activation of y. w is packed, or packed here panel by panel into scratch (KBLOCK*PANEL floats).
+static void matmul(float *y, int64_t ldy, float *activated, int activation, const float *x, int64_t ldx, const float *w, int layout, int64_t ldw, const float *bias,
 	const float *residual, int64_t ldr, int64_t rows, int64_t k, int64_t o, int64_t panel0, int64_t panel1, float *scratch) {
 	const operand m = {w, layout, ldw, k, o, scratch};
 	const int64_t fine = layout == RLHF_PACKED ? 16 : ldw, coarse = layout == RLHF_COLUMNS ? 1 : fine;
@@ -215,7 +201,7 @@ static void matmul(float *y, int64_t ldy, float *activated, const float *x, int6
 				const int asks = next_k < k && t < FETCHING && o - next_o >= PANEL;
 				product_tile(mr, y + n * ldy + o0, ldy, x + n * ldx + k0, ldx, p, from + n * ldf, ldf, plus, kb, cols,
 					asks ? share_of(&m, next_k, kb, next_o, t) : p, asks ? fine : 0, asks ? coarse : 0);
-				if (activated && k0 + kb >= k) activate(activated + n * ldy + o0, y + n * ldy + o0, ldy, mr, cols);
+				if (activated && k0 + kb >= k) activate(activation, activated + n * ldy + o0, y + n * ldy + o0, ldy, mr, cols);
 			}
 		}
 	}

@@ -9,8 +9,6 @@ package kernel
 #cgo nocallback k_layernorm_backward
 #cgo noescape k_layernorm_backward_params
 #cgo nocallback k_layernorm_backward_params
-#cgo noescape k_gelu_backward
-#cgo nocallback k_gelu_backward
 #cgo noescape k_embed
 #cgo nocallback k_embed
 #cgo noescape k_embed_backward
@@ -42,12 +40,6 @@ func LayerNormBackward(dx, plus, dy, x, mean, rstd, gain []float32, rows, c int)
 func LayerNormBackwardParams(dgain, dbias, dy, x, mean, rstd []float32, rows, c, c0, c1 int) {
 	C.k_layernorm_backward_params(f32("dgain", dgain, c1), f32("dbias", dbias, c1), f32("dy", dy, rows*c), f32("x", x, rows*c),
 		f32("mean", mean, rows), f32("rstd", rstd, rows), i(rows), i(c), i(c0), i(c1))
-}
-
-// GELUBackward computes dx = dy * gelu_new'(x), where dx may be dy, and y = gelu_new(x) again, the bits of MatMul's Activated.
-func GELUBackward(dx, y, x, dy []float32) {
-	n := len(x)
-	C.k_gelu_backward(f32("dx", dx, n), f32("y", y, n), f32("x", x, 0), f32("dy", dy, n), i(n))
 }
 
 // Embed computes x (rows, c) = wte[token] + wpe[position].

@@ -82,21 +82,6 @@ static void layernorm_backward_params(float *dgain, float *dbias, const float *d
 		}
 }
 
-// gelu_backward: dx = dy * gelu'(x) and y = gelu(x), as the forward pass had it; dx may be dy.
-static void gelu_backward(float *dx, float *y, const float *x, const float *dy, int64_t n) {
-	int64_t i = 0;
-	for (; i + LANES <= n; i += LANES) {
-		const vf v = load(x + i), s = gelu_sigmoid(v);
-		store(dx + i, load(dy + i) * gelu_slope(v, s));
-		store(y + i, v * s);
-	}
-	if (i < n) {
-		const vf v = load_part(x + i, n - i, 0.0f), s = gelu_sigmoid(v);
-		store_part(dx + i, load_part(dy + i, n - i, 0.0f) * gelu_slope(v, s), n - i);
-		store_part(y + i, v * s, n - i);
-	}
-}
-
 static void embed(float *x, const int32_t *tokens, const int32_t *positions, const float *wte, const float *wpe, int64_t rows, int64_t c) {
 	for (int64_t n = 0; n < rows; n++) {
 		const float *e = wte + tokens[n] * c, *p = wpe + positions[n] * c;

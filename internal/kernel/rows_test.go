@@ -53,30 +53,6 @@ func TestLayerNorm(t *testing.T) {
 	})
 }
 
-func naiveGELU(x float64) float64 {
-	return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+.044715*x*x*x)))
-}
-
-func TestElementwise(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
-		x := append(normal(100), -50, -10, -1e-6, 0, 1e-6, 10, 50)
-		dy := normal(len(x))
-		y, dx := make([]float32, len(x)), make([]float32, len(x))
-		GELUBackward(dx, y, x, dy)
-		activated, zeros := make([]float32, len(x)), make([]float32, len(x))
-		MatMul(Product{Y: make([]float32, len(x)), LdY: len(x), Activated: activated, X: zeros, LdX: 1, W: Rows(zeros, len(x)), Bias: x, Rows: 1, K: 1, O: len(x)},
-			0, Panels(len(x)), make([]float32, MatMulScratch()))
-		if !slices.Equal(activated, y) {
-			t.Fatal("gelu forward and backward differ")
-		}
-		for i := range x {
-			near(t, fmt.Sprint("gelu ", x[i]), y[i:i+1], []float64{naiveGELU(float64(x[i]))}, 1e-6)
-			want := float64(dy[i]) * slope([]float64{float64(x[i])}, 0, func(x []float64) float64 { return naiveGELU(x[0]) })
-			near(t, fmt.Sprint("gelu slope ", x[i]), dx[i:i+1], []float64{want}, 2e-6)
-		}
-	})
-}
-
 func TestEmbed(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		const C = 13

@@ -81,15 +81,3 @@ INLINE vf expv(vf x) {
 	p = FMA(p, r * r, r + set1(1.0f));
 	return (vf)((vi)p + ((vi)t << 23));
 }
-
-// GPT-2's gelu_new: x/2 (1 + tanh u) with u = sqrt(2/pi) (x + .044715 x^3), which is x / (1 + e^(-2u)).
-INLINE vf gelu_sigmoid(vf x) {
-	vf u2 = x * FMA(x * x, set1(2.0f * 0.7978845608f * 0.044715f), set1(2.0f * 0.7978845608f));
-	return set1(1.0f) / (set1(1.0f) + expv(-u2));
-}
-
-// gelu_slope is the derivative of x*s at x, where s is gelu_sigmoid(x).
-INLINE vf gelu_slope(vf x, vf s) {
-	vf du2 = FMA(x * x, set1(6.0f * 0.7978845608f * 0.044715f), set1(2.0f * 0.7978845608f));
-	return FMA(x * s * (set1(1.0f) - s), du2, s);
-}

@@ -33,6 +33,9 @@ var allowed = map[string][]string{
 	"internal/objective":  {}, // losses are over vectors; the model is whoever made them
 	"internal/checkpoint": {"gpt", "gpt/hf", "internal/kernel", "internal/metrics", "internal/optim"},
 
+	"internal/chat":   {"gpt/bpe", "internal/dataset"}, // conversations as ids; both sides of it know nothing of one another
+	"internal/corpus": {},                              // ids in files larger than memory; where they come from is the caller's
+
 	// stages see ids and floats, and never import one another
 	"sft":    {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
 	"reward": {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
@@ -42,15 +45,15 @@ var allowed = map[string][]string{
 	"compare":  {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
-	"configs": {"compare", "labeling", "ppo", "reward", "sft"},
+	"configs": {"compare", "internal/chat", "labeling", "ppo", "reward", "sft"},
 
 	// wiring, and nobody imports it
-	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/metrics",
+	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
 		"internal/report", "internal/rng", "internal/stats", "labeling", "ppo", "reward", "sft", "storage"},
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print
-	"bench":        {"gpt", "gpt/bpe", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
+	"bench":        {"gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
 	"bench/peers":  {"bench"},
 	"bench/growth": {"bench"},
 }
@@ -68,6 +71,7 @@ var only = []struct {
 	{"github.com/parquet-go/", "files of data are dataset's", regexp.MustCompile(`^internal/dataset/`)},
 	{"gorgonia.org/", "losses stand in the stages' loss files", regexp.MustCompile(`^(internal/objective/.*|(sft|reward|ppo)/loss)\.go$`)},
 	{"gonum.org/v1/plot", "pictures are report's", regexp.MustCompile(`^internal/report/`)},
+	{"github.com/nlpodyssey/gopickle", "pickles are read where they are checked first", regexp.MustCompile(`^gpt/hf/`)},
 	{"C", "C stands behind internal/kernel", regexp.MustCompile(`^internal/kernel/`)},
 }
 
