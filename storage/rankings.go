@@ -145,6 +145,7 @@ func (db *DB) Rankings(ctx context.Context, each func(Ranking) error) error {
 	var current Ranking
 	var currentID int64
 	var shown string
+	count := 0
 	flush := func() error {
 		if currentID == 0 {
 			return nil
@@ -156,6 +157,7 @@ func (db *DB) Rankings(ctx context.Context, each func(Ranking) error) error {
 		for _, id := range ids {
 			current.Shown = append(current.Shown, slices.IndexFunc(current.Completions, func(c Completion) bool { return c.ID == id }))
 		}
+		count++
 		return each(current)
 	}
 	for rows.Next() {
@@ -190,7 +192,18 @@ func (db *DB) Rankings(ctx context.Context, each func(Ranking) error) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	// In the same snapshot: a ranking that the joins lose would be missing from every export without a word.
+	var sealed int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM rankings WHERE sealed = 1`).Scan(&sealed); err != nil {
+		return err
+	}
+	if sealed != count {
+		return fmt.Errorf("read %d rankings, expected the %d that are sealed: the database is damaged", count, sealed)
+	}
+	return nil
 }
 
 // AddRankings adds rankings made elsewhere, with their prompts, completions and

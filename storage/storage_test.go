@@ -374,3 +374,24 @@ func TestOpenErrors(t *testing.T) {
 		}
 	}
 }
+
+// A ranking whose items were taken from under it is missed: an export must not go on without it.
+func TestRankingsAreCounted(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	r := Ranking{Prompt: "p", Labeler: "w", Ranks: []int{1, 2}, Completions: []Completion{{Text: "a"}, {Text: "b"}}}
+	other := r
+	other.Prompt = "q"
+	if err := db.AddRankings(ctx, []Ranking{r, other}); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{`DROP TRIGGER ranking_items_delete`, `DELETE FROM ranking_items WHERE ranking_id = 1`} {
+		if _, err := db.w.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	err := db.Rankings(ctx, func(Ranking) error { n++; return nil })
+	if err == nil || err.Error() != "read 1 rankings, expected the 2 that are sealed: the database is damaged" || n != 1 {
+		t.Errorf("%d rankings, %v", n, err)
+	}
+}

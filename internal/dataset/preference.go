@@ -23,6 +23,7 @@ type preference struct {
 	array       bool                                                             // the rows are the elements of an array, not lines
 	document    func(io.Writer) *comparatorWriter                                // of a file that is one document
 	keeps       []Trait                                                          // of a ranking; nil keeps everything
+	choices     bool                                                             // a choice of the best of more than two is one record
 	doubtful    func(Ranking) bool                                               // reports whether what is written of a ranking may be misread
 	doubt       string                                                           // what may be misread then
 }
@@ -56,7 +57,7 @@ func toolPreferences() []preference {
 		{
 			name: "openai-comparisons", about: `summarize-from-feedback: {"info", "summaries": [{"text", "policy", "note"}], "choice", "worker", "extra"}`,
 			is:   func(s Sample) bool { return s.Object.has("info", "summaries", "choice") },
-			read: one(readComparison), rows: sure(writeComparisons), keeps: without(slices.Concat(carriedTraits, []Trait{traitModels, traitNotes, traitSystem}), traitExtra),
+			read: one(readComparison), rows: sure(writeComparisons), choices: true, keeps: without(slices.Concat(carriedTraits, []Trait{traitModels, traitNotes, traitSystem}), traitExtra),
 		},
 		{
 			name: "openai-axes", about: `summarize-from-feedback's axis_evals: {"info", "summary": {"text", "policy", "note", "axes"}, "worker"}`,
@@ -136,7 +137,7 @@ func pairPreferences() []preference {
 		},
 		{
 			name: "trl-unpaired-chat", about: `trl-unpaired as messages`,
-			rows: sure(writeUnpaired(true)), keeps: slices.Concat(carriedTraits, []Trait{traitModels, traitScores, traitLabels, traitAlone, traitConversations, traitTurns}),
+			rows: sure(writeUnpaired(true)), keeps: slices.Concat(carriedTraits, []Trait{traitModels, traitScores, traitLabels, traitAlone, traitConversations, traitTurns, traitSystem}),
 		},
 		{
 			name: "trl", about: `TRL's preference: {"prompt", "chosen", "rejected"}, texts or messages, or the prompt in both sides`,
@@ -147,7 +148,7 @@ func pairPreferences() []preference {
 		},
 		{
 			name: "trl-chat", about: `trl as messages`,
-			rows: sure(writeTRLChat), keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns}),
+			rows: sure(writeTRLChat), keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns, traitSystem}),
 		},
 		{
 			name: "trl-implicit", about: `trl as two texts that hold the prompt`,
@@ -155,7 +156,7 @@ func pairPreferences() []preference {
 		},
 		{
 			name: "trl-implicit-chat", about: `trl as two conversations that hold the prompt`,
-			rows: writeImplicitChat, keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns}),
+			rows: writeImplicitChat, keeps: slices.Concat(pairTraits, []Trait{traitConversations, traitTurns, traitSystem}),
 		},
 	}
 }

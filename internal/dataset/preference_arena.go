@@ -77,11 +77,14 @@ func (r *Ranking) readWinner(o object) error {
 	return nil
 }
 
-// writeBattles writes every pair of completions as a battle, ties too.
+// writeBattles writes every pair of completions that was compared as a battle, ties too.
 func writeBattles(r Ranking) (rows []*fields) {
 	messages, transcript := r.conversation()
 	for a := range r.Completions {
 		for b := a + 1; b < len(r.Completions); b++ {
+			if r.Choice && r.Ranks[a] == r.Ranks[b] {
+				continue // nobody compared them
+			}
 			row := new(fields)
 			id := r.Meta["question_id"]
 			group := r
@@ -102,7 +105,9 @@ func writeBattles(r Ranking) (rows []*fields) {
 				row.add("tstamp", float64(r.CreatedAt.UnixMicro())/1e6)
 			}
 			group.Flags = without(r.Flags, BothBad)
-			group.Shown = shownOf(r.Shown, []int{a, b})
+			if group.Shown = shownOf(r.Shown, []int{a, b}); len(r.Completions) > 2 {
+				group.Choice = false
+			}
 			group.carried(row, "labeler", "created_at", "system")
 			rows = append(rows, row)
 		}

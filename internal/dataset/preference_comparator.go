@@ -294,6 +294,9 @@ func (c *comparatorWriter) write(rankings []Ranking) error {
 	r := rankings[0]
 	for a := range r.Completions {
 		for b := a + 1; b < len(r.Completions); b++ {
+			if r.Choice && r.Ranks[a] == r.Ranks[b] {
+				continue // nobody compared them
+			}
 			if c.models == nil {
 				c.models = []string{r.Completions[a].Model, r.Completions[b].Model}
 				if err := c.begin(); err != nil {

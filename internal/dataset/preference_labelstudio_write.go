@@ -58,7 +58,9 @@ func writeStudioPairs(id int, rankings []Ranking) (rows []*fields) {
 				slices.Reverse(two.Ranks)
 				two.Shown = shownOf(r.Shown, []int{p.rejected, p.chosen})
 			}
-			two.GroupID = r.group()
+			if two.GroupID = r.group(); len(r.Completions) > 2 {
+				two.Choice = false
+			}
 			data := two.studioData()
 			for i, name := range studioPairs[0] {
 				data.add(name, two.Completions[i].Text)

@@ -43,6 +43,9 @@ func drawn(t *rapid.T) Ranking {
 		r.Ranks = append(r.Ranks, rapid.IntRange(1, k).Draw(t, "rank"))
 	}
 	r.Ranks = dense(r.Ranks)
+	if k > 2 && rapid.Bool().Draw(t, "choice") {
+		r.Ranks, r.Choice = chosen(k, rapid.IntRange(0, k-1).Draw(t, "best")), true
+	}
 	r.Shown = rapid.Permutation(firstInts(k)).Draw(t, "shown")
 	if rapid.Bool().Draw(t, "chat") {
 		r.Messages = []Message{{"system", text.Draw(t, "s")}, {"user", "u" + text.Draw(t, "u")}, {"assistant", "a" + text.Draw(t, "a")}, {"user", "v" + text.Draw(t, "v")}}
@@ -66,7 +69,7 @@ func firstInts(k int) []int {
 }
 
 // project leaves of a ranking what the traits say; ok is false if nothing of it can be held.
-func project(r Ranking, holds []Trait) (_ Ranking, ok bool) {
+func project(r Ranking, holds []Trait, choices bool) (_ Ranking, ok bool) {
 	for _, t := range r.Traits() {
 		if slices.Contains(holds, t) {
 			continue
@@ -77,6 +80,10 @@ func project(r Ranking, holds []Trait) (_ Ranking, ok bool) {
 				return r, false
 			}
 		case traitLists:
+			if r.Choice && choices {
+				continue
+			}
+			r.Choice = false
 			r.Completions, r.Ranks, r.Shown = r.Completions[:2], dense(r.Ranks[:2]), shownOf(r.Shown, []int{0, 1})
 			if r.Ranks[0] == r.Ranks[1] && !slices.Contains(holds, traitTies) {
 				return r, false
@@ -152,7 +159,7 @@ func TestRoundTrips(t *testing.T) {
 			rapid.Check(t, func(t *rapid.T) {
 				var want []Ranking
 				for range rapid.IntRange(1, 3).Draw(t, "rankings") {
-					if r, ok := project(suited(drawn(t), name), holds); ok {
+					if r, ok := project(suited(drawn(t), name), holds, name == "openai-comparisons"); ok {
 						r.GroupID = fmt.Sprint(r.GroupID, len(want))
 						want = append(want, each(name, r)...)
 					}
@@ -193,7 +200,7 @@ func TestRoundTrips(t *testing.T) {
 // each is what a ranking is read back as from a format without lists.
 func each(format string, r Ranking) []Ranking {
 	if format == "openai-axes" || strings.HasPrefix(format, "trl-unpaired") {
-		r.Completions, r.Ranks, r.Shown = r.Completions[:1], []int{1}, []int{0}
+		r.Completions, r.Ranks, r.Shown, r.Choice = r.Completions[:1], []int{1}, []int{0}, false
 	}
 	return []Ranking{r}
 }

@@ -149,17 +149,15 @@ func (p preference) holds(t Trait) bool { return p.keeps == nil || slices.Contai
 // why, or is skipped and counted if skipBad is set; what the format does not hold of the others is counted.
 func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], skipBad bool) (Written, error) {
 	out := Written{Format: format, skip: skipBad}
-	f, err := Named(format, KindRankings)
-	if i := slices.IndexFunc(preferences(), func(p preference) bool { return p.name == format }); i >= 0 {
-		p := preferences()[i]
-		if !p.written() {
-			return out, fmt.Errorf("format %q: can be read and not written; %s can", format, strings.Join(Writable(), ", "))
+	i := slices.IndexFunc(preferences(), func(p preference) bool { return p.name == format && p.written() })
+	if i < 0 {
+		what := "is none that rankings are written in"
+		if _, err := Named(format, ""); err == nil {
+			what = "can be read and not written"
 		}
-		return out, p.write(w, seq, &out)
+		return out, fmt.Errorf("format %q: %s; %s can be", format, what, strings.Join(Writable(), ", "))
 	}
-	if err == nil {
-		err = fmt.Errorf("format %q: can be read and not written; %s can", f.Name, strings.Join(Writable(), ", "))
-	}
+	err := preferences()[i].write(w, seq, &out)
 	return out, err
 }
 
@@ -197,7 +195,7 @@ func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Se
 			if err == nil {
 				out.Rankings++
 				for _, t := range r.Traits() {
-					if !p.holds(t) && t != traitAlone {
+					if !p.holds(t) && t != traitAlone && !(t == traitLists && r.Choice && p.choices) {
 						if out.Lost == nil {
 							out.Lost = map[Trait]int{}
 						}

@@ -89,6 +89,18 @@ func TestLossesAreCounted(t *testing.T) {
 	}
 }
 
+// Of a choice of the best, the others were not compared: no format says that they were tied.
+func TestChoices(t *testing.T) {
+	r := Ranking{Prompt: "p", Completions: []Completion{{Text: "a", Model: "m"}, {Text: "b", Model: "n"}, {Text: "c", Model: "n"}}, Ranks: []int{1, 2, 2}, Choice: true, Labeler: "w"}
+	for format, rows := range map[string]int{"openai-comparisons": 1, "trl": 2, "arena": 2, "llm-comparator": 2, "label-studio-pairwise": 2} {
+		var b bytes.Buffer
+		w, err := WriteRankings(&b, format, sequence([]Ranking{r}), false)
+		if err != nil || w.Rows != rows || strings.Contains(b.String(), `"tie"`) || strings.Contains(b.String(), `"same"`) || w.Lost[traitTies] != 0 {
+			t.Errorf("%s: %+v, %v of\n%s", format, w, err, b.String())
+		}
+	}
+}
+
 // What a format cannot say is refused with the reason, or skipped and counted.
 func TestRefusals(t *testing.T) {
 	for _, test := range []struct {
