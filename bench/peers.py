@@ -6,6 +6,7 @@ than that. Between requests it waits in read(2): nothing spins.
 
   {"hello": true}                                            -> {"versions": {"torch": "2.8.0", ...}}
   {"case": {...}, "variant": "eager|compiled|…", "seconds": 5}  -> {"rate": 12345.6, "peak_rss_mib": 812}
+  {"models": {"ours": dir, "theirs": dir}}                   -> {"models": [{"name", "difference", "warnings"}, …]}
 
 A case is bench.Case as JSON; rate is in its unit, tokens or episodes a second.
 """
@@ -166,9 +167,115 @@ def versions():
     return {"torch": torch.__version__, "transformers": version("transformers"), "trl": version("trl"), "python": sys.version.split()[0]}
 
 
+def models(ours, theirs):
+    """Reads every model directory below ours, with all that transformers says of it, and writes models below theirs."""
+    checks = []
+    for name in sorted(os.listdir(ours)):
+        directory = os.path.join(ours, name)
+        with open(os.path.join(directory, "expected.json")) as f:
+            want = json.load(f)
+        model, said = read_model(directory, "score" in want)
+        got = predict(model, want["tokens"])
+        a, b = (torch.tensor(x["score"] if "score" in want else x["logprobs"], dtype=torch.float64) for x in (got, want))
+        checks.append({"name": name, "difference": (a - b).abs().max().item(), "warnings": said})
+    write_models(theirs)
+    return checks
+
+
+def read_model(directory, scores):
+    import logging as standard
+    import warnings
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+    from transformers.utils import logging
+    said = []
+
+    class Keep(standard.Handler):
+        def emit(self, record):
+            said.append(record.getMessage())
+
+    handler = Keep()
+    standard.getLogger("transformers").addHandler(handler)
+    logging.set_verbosity_warning()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            cls = AutoModelForSequenceClassification if scores else AutoModelForCausalLM
+            model, info = cls.from_pretrained(directory, output_loading_info=True)
+    finally:
+        logging.set_verbosity_error()
+        standard.getLogger("transformers").removeHandler(handler)
+    said += [str(w.message) for w in caught] + [f"{k}: {v}" for k, v in info.items() if v]
+    return model.eval(), said
+
+
+def predict(model, tokens):
+    from transformers import GPT2ForSequenceClassification
+    with torch.no_grad():
+        logits = model(torch.tensor([tokens])).logits
+    if isinstance(model, GPT2ForSequenceClassification):
+        return {"tokens": tokens, "score": logits.item()}
+    return {"tokens": tokens, "logprobs": torch.log_softmax(logits[0].double(), -1).tolist()}
+
+
+def write_models(directory):
+    """Models as users' files look: by save_pretrained whole and in shards, by torch.save old and new, in every precision."""
+    from transformers import GPT2Config, GPT2ForSequenceClassification, GPT2LMHeadModel
+    from transformers.activations import ACT2FN
+
+    def model(cls=GPT2LMHeadModel, **kw):
+        torch.manual_seed(len(os.listdir(directory)))
+        m = cls(GPT2Config(**{**dict(vocab_size=61, n_positions=16, n_embd=24, n_layer=2, n_head=3, bos_token_id=0, eos_token_id=0, initializer_range=0.3), **kw})).eval()
+        with torch.no_grad():
+            for p in m.parameters():
+                if p.dim() == 1:
+                    p.add_(torch.randn_like(p) * 0.2)
+        return m
+
+    def expect(m, path):
+        with open(os.path.join(path, "expected.json"), "w") as f:
+            json.dump(predict(m.float(), [7, 30, 2, 0, 41, 41, 19, 5, 60, 1, 33]), f)
+
+    def saved(name, m, **kw):
+        path = os.path.join(directory, name)
+        m.save_pretrained(path, **kw)
+        expect(m, path)
+
+    def pickled(name, m, state=None, **kw):
+        path = os.path.join(directory, name)
+        m.config.save_pretrained(path)
+        torch.save(m.state_dict() if state is None else state, os.path.join(path, "pytorch_model.bin"), **kw)
+        expect(m, path)
+
+    os.makedirs(directory)
+    saved("safetensors", model())
+    saved("safetensors in shards", model(), max_shard_size="12KB")
+    saved("bin in shards", model(), max_shard_size="12KB", safe_serialization=False)
+    for kind, dtype in (("f16", torch.float16), ("bf16", torch.bfloat16), ("f64", torch.float64)):
+        saved("safetensors " + kind, model().to(dtype))
+        pickled("torch.save " + kind, model().to(dtype))
+    pickled("torch.save", model())
+    pickled("torch.save, older format", model(), _use_new_zipfile_serialization=False)
+    m = model()
+    pickled("torch.save, transposed storages", m, {k: v.t().contiguous().t() if v.dim() == 2 else v for k, v in m.state_dict().items()})
+    m = model()
+    pickled("torch.save, no prefix", m, m.transformer.state_dict())
+    saved("own head", model(tie_word_embeddings=False))
+    saved("n_inner 37", model(n_inner=37))
+    saved("score model", model(GPT2ForSequenceClassification, num_labels=1, pad_token_id=0))
+    pickled("torch.save, score model", model(GPT2ForSequenceClassification, num_labels=1, pad_token_id=0))
+    for activation in ("gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_accurate", "gelu_python", "quick_gelu", "relu", "silu", "swish", "tanh"):
+        if activation in ACT2FN:
+            saved("activation " + activation, model(activation_function=activation))
+    m = model()
+    m.resize_token_embeddings(67)
+    saved("resize_token_embeddings", m)
+
+
 def answer(request, kept):
     if request.get("hello"):
         return {"versions": versions()}
+    if "models" in request:
+        return {"models": models(**request["models"])}
     case = request["case"]
     if "run" not in kept:
         torch.set_num_threads(case["threads"])

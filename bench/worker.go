@@ -22,6 +22,14 @@ type Request struct {
 	Case    *Case   `json:"case,omitempty"`
 	Variant string  `json:"variant,omitempty"`
 	Seconds float64 `json:"seconds,omitempty"`
+	Models  *Models `json:"models,omitempty"` // to a peer: instead of all these
+}
+
+// Models asks a peer to read the models that WriteModels wrote below Ours, and to
+// write models of its own, with what it computes, below Theirs.
+type Models struct {
+	Ours   string `json:"ours"`
+	Theirs string `json:"theirs"`
 }
 
 // Reply is one line from a worker.
@@ -30,6 +38,7 @@ type Reply struct {
 	GFlops   float64           `json:"gflops"`       // 10⁹ operations a second; 0 if not counted
 	PeakRSS  float64           `json:"peak_rss_mib"` // of the worker's life; 0 if unknown
 	Versions map[string]string `json:"versions,omitempty"`
+	Models   []ModelCheck      `json:"models,omitempty"`
 	Error    string            `json:"error,omitempty"`
 }
 

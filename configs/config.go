@@ -46,7 +46,8 @@ type Tokenizer struct {
 // Default returns every package's defaults.
 func Default() Config {
 	pretrain := sft.DefaultConfig()
-	pretrain.NumTrainEpochs, pretrain.LR, pretrain.WarmupSteps, pretrain.WeightDecay = 1, 6e-4, 200, .1 // nanoGPT, for GPT-2 small
+	pretrain.NumTrainEpochs, pretrain.LR, pretrain.WarmupSteps, pretrain.WeightDecay, pretrain.ResidPdrop = 1, 6e-4, 200, .1, 0 // nanoGPT, for GPT-2 small
+	pretrain.CompletionOnlyLoss, pretrain.Packing = false, true
 	return Config{
 		Model:     Model{NLayer: 12, NHead: 12, NEmbd: 768, NPositions: 1024, Seed: 1},
 		Tokenizer: Tokenizer{VocabSize: 50257},

@@ -3,6 +3,9 @@ package configs
 import (
 	"fmt"
 	"slices"
+	"strings"
+
+	"rlhf/internal/chat"
 )
 
 // Sample holds the settings of sampling completions. Filters and penalty are
@@ -27,8 +30,13 @@ type Sample struct {
 	Seed              uint64   `mapstructure:"seed"`
 }
 
-// Chat holds the settings of the replies in a conversation. They mean what those of Sample mean.
+// Chat holds the settings of conversations: how they are learnt from and held.
 type Chat struct {
+	// Template is how turns are marked: chatml, dialogpt, turns, or auto, which follows the tokenizer. SFT renders
+	// conversations with it and, unless it is auto, also prompts with completions.
+	Template string `mapstructure:"template"`
+
+	// How replies are drawn; each means what Sample's means.
 	Temperature       float64  `mapstructure:"temperature"`
 	TopK              int      `mapstructure:"top_k"`
 	TopP              float64  `mapstructure:"top_p"`
@@ -45,7 +53,7 @@ func defaultSample() Sample { // what transformers' GenerationConfig has, but fo
 }
 
 func defaultChat() Chat {
-	return Chat{Temperature: .7, TopP: 1, RepetitionPenalty: 1, MaxNewTokens: 128, Seed: 1}
+	return Chat{Template: chat.Auto, Temperature: .7, TopP: 1, RepetitionPenalty: 1, MaxNewTokens: 128, Seed: 1}
 }
 
 // Validate returns an error that names the first setting without a usable value.
@@ -71,7 +79,7 @@ func (s Sample) Validate() error {
 
 // drawing returns the settings that sampling has in common with conversation.
 func (s Sample) drawing() Chat {
-	return Chat{s.Temperature, s.TopK, s.TopP, s.MinP, s.RepetitionPenalty, s.Stop, s.MaxNewTokens, s.MaxLength, s.Seed}
+	return Chat{chat.Auto, s.Temperature, s.TopK, s.TopP, s.MinP, s.RepetitionPenalty, s.Stop, s.MaxNewTokens, s.MaxLength, s.Seed}
 }
 
 func (s Sample) validateBeams() error {
@@ -97,6 +105,8 @@ func (s Sample) validateBeams() error {
 // Validate returns an error that names the first setting without a usable value.
 func (c Chat) Validate() error {
 	switch {
+	case c.Template != chat.Auto && !slices.Contains(chat.Names, c.Template):
+		return fmt.Errorf("template: must be %s or one of %s (got %q)", chat.Auto, strings.Join(chat.Names, ", "), c.Template)
 	case !(c.Temperature >= 0 && c.Temperature <= 1000):
 		return fmt.Errorf("temperature: must be from 0 to 1000 (got %g)", c.Temperature)
 	case c.TopK < 0:

@@ -15,6 +15,8 @@ type gradients struct {
 	dx, dmid, dnext []float32 // (N, C) residual stream after, within and before the layer
 	dwide           []float32 // (N, C) dmid of the last layer, with zeros where nothing is wanted
 	dlnf            []float32 // (wanted, C)
+	dproj, dattn    []float32 // (N, C) of the projections' outputs: what dropout leaves of dx and dmid, or these themselves
+	masked          []float32 // (2, N, C) memory of the two if there is dropout
 	dfc, activated  []float32 // (N, I)
 	dln1, dln2      []float32 // (N, C)
 	dqkv            []float32 // (N, 3C)
@@ -54,6 +56,7 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 	defer p.team.Stop()
 	p.outputsBackward(d)
 	for p.l = c.NLayer - 1; p.l >= 0; p.l-- {
+		p.splitDropped()
 		p.queueRows(p.set(p.l).n, p.endOfLayer)
 		p.runTasks()
 		p.queueAttention(taskAttendBackward)
@@ -69,6 +72,10 @@ func (p *Pass) Backward(d Outputs, dtheta []float32) error {
 			p.runTasks()
 		}
 		g.dx, g.dnext = g.dnext, g.dx
+	}
+	if p.batch.Dropout.Embd != 0 {
+		p.queueRows(p.every.n, p.dropEmbd)
+		p.runTasks()
 	}
 	for c0 := 0; c0 < c.NEmbd; c0 += columnsPerTask {
 		p.tasks = append(p.tasks, task{kind: taskEmbedding, dw: g.dp.wte, db: g.dp.wpe, d: g.dx, from: c0, to: min(c0+columnsPerTask, c.NEmbd)})
@@ -139,18 +146,36 @@ func (p *Pass) scoreBackward(d Outputs) {
 	p.runTasks()
 }
 
+// splitDropped sets where the layer's gradients of what its projections put out stand, and what drops from them.
+func (p *Pass) splitDropped() {
+	g := &p.grads
+	p.drops = p.residualDrops(p.l)
+	g.dproj, g.dattn = g.dx, g.dmid
+	if n := p.every.n * p.m.Config.NEmbd; p.batch.Dropout.Resid != 0 {
+		g.masked = grow(g.masked, 2*n)
+		g.dproj, g.dattn = g.masked[:n], g.masked[n:]
+	}
+}
+
 // endOfLayerRows carries g.dx, the gradient of the layer's output, back to g.datt, that of its attention, for the rows r0 to r1.
 func (p *Pass) endOfLayerRows(c *crew, r0, r1 int) {
 	C, I, n, g := p.m.Config.NEmbd, p.m.Config.MLPDim(), r1-r0, &p.grads
 	a, lp := p.acts(p.l), &p.m.p.layers[p.l]
 	dx, dmid, dfc := g.dx[r0*C:r1*C], g.dmid[r0*C:r1*C], g.dfc[r0*I:r1*I]
-	// out = mid + projb + activation(fc)*projw,  fc = fcb + ln2(mid)*fcw
-	c.multiply(kernel.Product{Y: dfc, LdY: I, X: dx, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: I})
+	dproj, dattn := g.dproj[r0*C:r1*C], g.dattn[r0*C:r1*C]
+	// out = mid + drop(projb + activation(fc)*projw),  fc = fcb + ln2(mid)*fcw
+	if p.drops.proj.Keys != nil {
+		c.drop(dproj, nil, dx, p.drops.proj.From(r0), n, C)
+	}
+	c.multiply(kernel.Product{Y: dfc, LdY: I, X: dproj, LdX: C, W: kernel.Columns(lp.projw, C), Rows: n, K: C, O: I})
 	c.activationBackward(p.m.Config.activation(), dfc, g.activated[r0*I:r1*I], a.fc[r0*I:r1*I])
 	c.multiply(kernel.Product{Y: g.dln2[r0*C:], LdY: C, X: dfc, LdX: I, W: kernel.Columns(lp.fcw, I), Rows: n, K: I, O: C})
 	c.layerNormBackward(dmid, dx, g.dln2[r0*C:], a.mid[r0*C:], a.mean2[r0:], a.rstd2[r0:], lp.ln2w, n, C)
-	// mid = x + attnb + att*attnw
-	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dmid, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
+	// mid = x + drop(attnb + att*attnw)
+	if p.drops.attn.Keys != nil {
+		c.drop(dattn, nil, dmid, p.drops.attn.From(r0), n, C)
+	}
+	c.multiply(kernel.Product{Y: g.datt[r0*C:], LdY: C, X: dattn, LdX: C, W: kernel.Columns(lp.attnw, C), Rows: n, K: C, O: C})
 }
 
 // attendBackward carries g.datt back to g.dqkv for the heads h0 to h1 of a sequence.
@@ -158,13 +183,14 @@ func (p *Pass) attendBackward(w *scratch, seq, h0, h1 int) {
 	C, hd, T, s, g := p.m.Config.NEmbd, p.m.Config.HeadDim(), p.batch.Lens[seq], p.set(p.l), &p.grads
 	w.attention = grow(w.attention, kernel.AttentionBackwardScratch(hd, T))
 	dqkv, qkv, datt := g.dqkv[p.firstRow[seq]*3*C:], p.acts(p.l).qkv[p.firstRow[seq]*3*C:], g.datt[s.first[seq]*C:]
-	for h := h0 * hd; h < h1*hd; h += hd {
-		lo, hi := s.lo[seq], s.hi[seq]
+	lo, hi := s.lo[seq], s.hi[seq]
+	for h := h0; h < h1; h++ {
+		at := h * hd
 		if lo == hi {
-			kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, nil, C, C, hd, T, 0, 0, w.attention)
+			kernel.AttentionBackward(dqkv[at:], qkv[at:], 3*C, nil, C, kernel.Dropout{}, C, hd, T, 0, 0, w.attention)
 			continue
 		}
-		kernel.AttentionBackward(dqkv[h:], qkv[h:], 3*C, datt[h:], C, C, hd, T, lo, hi, w.attention)
+		kernel.AttentionBackward(dqkv[at:], qkv[at:], 3*C, datt[at:], C, p.attentionDrop(p.l, seq, h), C, hd, T, lo, hi, w.attention)
 	}
 }
 
@@ -198,11 +224,11 @@ func (p *Pass) queueWeights() {
 	d := &g.dp.layers[p.l]
 	p.queueOuter(d.fcw, a.ln2, C, C, g.dfc, I, I, n)
 	p.queueOuter(d.qkvw, a.ln1, C, C, g.dqkv, 3*C, 3*C, N)
-	p.queueOuter(d.projw, g.activated, I, I, g.dx, C, C, n)
-	p.queueOuter(d.attnw, a.att, C, C, g.dmid, C, C, n)
-	p.queueSum(d.projb, g.dx, n)
+	p.queueOuter(d.projw, g.activated, I, I, g.dproj, C, C, n)
+	p.queueOuter(d.attnw, a.att, C, C, g.dattn, C, C, n)
+	p.queueSum(d.projb, g.dproj, n)
 	p.queueSum(d.fcb, g.dfc, n)
-	p.queueSum(d.attnb, g.dmid, n)
+	p.queueSum(d.attnb, g.dattn, n)
 	p.queueSum(d.qkvb, g.dqkv, N)
 	p.queueLayerNorm(d.ln2w, d.ln2b, g.dln2, a.mid, a.mean2, a.rstd2, n)
 }

@@ -229,7 +229,9 @@ func TestSharedStepsSampleTheSame(t *testing.T) {
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for _, labels := range []int{0, 1} {
 		for _, sequences := range []int{4, 40} { // operations shared, and chunks of rows
-			t.Run(fmt.Sprint(labels, " labels, ", sequences, " sequences"), func(t *testing.T) { steadyPass(t, labels, sequences) })
+			for _, share := range []float32{0, .1} {
+				t.Run(fmt.Sprint(labels, " labels, ", sequences, " sequences, dropout ", share), func(t *testing.T) { steadyPass(t, labels, sequences, share) })
+			}
 		}
 	}
 	m := random(t, gpt.Config{VocabSize: 700, NPositions: 64, NEmbd: 16, NLayer: 2, NHead: 2}, 1)
@@ -256,9 +258,9 @@ func leastAllocations(f func()) float64 {
 	return least
 }
 
-func steadyPass(t *testing.T, labels, sequences int) {
+func steadyPass(t *testing.T, labels, sequences int, share float32) {
 	m := random(t, gpt.Config{VocabSize: 700, NPositions: 40, NEmbd: 16, NLayer: 2, NHead: 2, NLabels: labels}, 1)
-	var b gpt.Batch
+	b := gpt.Batch{Dropout: gpt.Dropout{Embd: share, Attn: share, Resid: share}}
 	for range sequences {
 		s := make([]int32, 30)
 		if labels == 0 {

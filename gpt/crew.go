@@ -39,6 +39,7 @@ type operation struct {
 	y, plus, x []float32
 	dy         []float32
 	mean, rstd []float32
+	dropout    kernel.Dropout
 	gain, bias []float32
 	eps        float32
 	activation kernel.Activation
@@ -57,6 +58,7 @@ const (
 	opLayerNorm
 	opLayerNormBackward
 	opActivationBackward
+	opDrop
 	opAttendCached
 	opDraw
 )
@@ -98,6 +100,13 @@ func (c *crew) part(worker, task int) {
 	case opLayerNormBackward:
 		r0, r1 := cut(o.rows)
 		kernel.LayerNormBackward(o.y[r0*o.C:], o.plus[r0*o.C:], o.dy[r0*o.C:], o.x[r0*o.C:], o.mean[r0:], o.rstd[r0:], o.gain, r1-r0, o.C)
+	case opDrop:
+		r0, r1 := cut(o.rows)
+		plus := o.plus
+		if plus != nil {
+			plus = plus[r0*o.C:]
+		}
+		kernel.Drop(o.y[r0*o.C:], plus, o.x[r0*o.C:], o.dropout.From(r0), r1-r0, o.C)
 	case opAttendCached:
 		s0, s1 := cut(len(o.slots.At))
 		h0, h1 := 0, o.heads
@@ -141,6 +150,22 @@ func (c *crew) layerNormBackward(dx, plus, dy, x, mean, rstd, gain []float32, ro
 // activationBackward turns dy into the gradient of x and sets y to the activation of x again.
 func (c *crew) activationBackward(a kernel.Activation, dy, y, x []float32) {
 	c.do(&operation{kind: opActivationBackward, activation: a, dy: dy, y: y, x: x}, (len(x)+4095)/4096)
+}
+
+// drop sets y (rows, C) to plus, if that is not nil, and what d leaves of x. y may be x or plus.
+func (c *crew) drop(y, plus, x []float32, d kernel.Dropout, rows, C int) {
+	c.do(&operation{kind: opDrop, y: y, plus: plus, x: x, dropout: d, rows: rows, C: C}, (rows+7)/8)
+}
+
+// addTo computes p plus residual, whose rows are laid out as p.Y; of the product, rows that begin at row r0 of d's keys are dropped.
+func (c *crew) addTo(residual []float32, p kernel.Product, d kernel.Dropout, r0 int) {
+	if d.Keys == nil {
+		p.Residual, p.LdResidual = residual, p.LdY
+		c.multiply(p)
+		return
+	}
+	c.multiply(p)
+	c.drop(p.Y, residual, p.Y, d.From(r0), p.Rows, p.O)
 }
 
 // attendCached adds the slots' new positions to their caches and computes their attention. Few slots are shared out by

@@ -42,25 +42,31 @@ func (m *Model) queryKeyValue(c *crew, l int, w weights, a *acts, x []float32, r
 // afterAttention computes the rest of the layer, up to out, for the rows r0 to r1 from att and the residual stream x.
 // activated (rows, I) is scratch: the backward pass computes it again.
 func (m *Model) afterAttention(c *crew, l int, w weights, a *acts, x, activated []float32, r0, r1 int) {
-	C, I, p, rows := m.Config.NEmbd, m.Config.MLPDim(), &m.p.layers[l], r1-r0
-	mid, ln2, fc := a.mid[r0*C:r1*C], a.ln2[r0*C:r1*C], a.fc[r0*I:r1*I]
-	c.multiply(kernel.Product{Y: mid, LdY: C, X: a.att[r0*C:], LdX: C, W: w.attn, Bias: p.attnb, Residual: x[r0*C:], LdResidual: C, Rows: rows, K: C, O: C})
-	c.layerNorm(ln2, a.mean2[r0:r1], a.rstd2[r0:r1], mid, p.ln2w, p.ln2b, rows, C, m.Config.LayerNormEpsilon)
-	c.multiply(kernel.Product{Y: fc, LdY: I, Activated: activated, Activation: m.Config.activation(), X: ln2, LdX: C, W: w.fc, Bias: p.fcb, Rows: rows, K: C, O: I})
-	c.multiply(kernel.Product{Y: a.out[r0*C:], LdY: C, X: activated, LdX: I, W: w.proj, Bias: p.projb, Residual: mid, LdResidual: C, Rows: rows, K: I, O: C})
+	m.afterAttentionDropping(c, l, w, a, x, activated, drops{}, r0, r1)
 }
 
-// attend computes att of the heads h0 to h1 of one sequence of T positions, whose rows of qkv begin at row, for the
-// queries of positions lo to hi, whose rows of att begin at to.
-func (m *Model) attend(w *scratch, a *acts, row, T, to, lo, hi, h0, h1 int) {
-	C, hd := m.Config.NEmbd, m.Config.HeadDim()
-	cap := kernel.AttentionCap(T)
+// afterAttentionDropping does so with dropout; d's keys begin at row 0.
+func (m *Model) afterAttentionDropping(c *crew, l int, w weights, a *acts, x, activated []float32, d drops, r0, r1 int) {
+	C, I, p, rows := m.Config.NEmbd, m.Config.MLPDim(), &m.p.layers[l], r1-r0
+	mid, ln2, fc := a.mid[r0*C:r1*C], a.ln2[r0*C:r1*C], a.fc[r0*I:r1*I]
+	c.addTo(x[r0*C:r1*C], kernel.Product{Y: mid, LdY: C, X: a.att[r0*C:], LdX: C, W: w.attn, Bias: p.attnb, Rows: rows, K: C, O: C}, d.attn, r0)
+	c.layerNorm(ln2, a.mean2[r0:r1], a.rstd2[r0:r1], mid, p.ln2w, p.ln2b, rows, C, m.Config.LayerNormEpsilon)
+	c.multiply(kernel.Product{Y: fc, LdY: I, Activated: activated, Activation: m.Config.activation(), X: ln2, LdX: C, W: w.fc, Bias: p.fcb, Rows: rows, K: C, O: I})
+	c.addTo(mid, kernel.Product{Y: a.out[r0*C : r1*C], LdY: C, X: activated, LdX: I, W: w.proj, Bias: p.projb, Rows: rows, K: I, O: C}, d.proj, r0)
+}
+
+// attend computes att of the heads h0 to h1 of sequence seq in the layer in work, for the queries that go through its second half.
+func (p *Pass) attend(w *scratch, seq, h0, h1 int) {
+	C, hd, s, a := p.m.Config.NEmbd, p.m.Config.HeadDim(), p.set(p.l), p.acts(p.l)
+	lo, hi := s.lo[seq], s.hi[seq]
+	cap := kernel.AttentionCap(p.batch.Lens[seq])
 	nk, nv := kernel.AttentionSize(hd, cap)
 	w.attention = grow(w.attention, nk+nv+kernel.AttentionScratch(hd, cap))
 	kt, v, rest := w.attention[:nk], w.attention[nk:nk+nv], w.attention[nk+nv:]
-	qkv := a.qkv[row*3*C:]
-	for h := h0 * hd; h < h1*hd && lo < hi; h += hd {
-		kernel.AttentionStore(kt, v, qkv[C+h:], qkv[2*C+h:], 3*C, hd, cap, 0, hi)
-		kernel.Attention(a.att[to*C+h:], C, qkv[lo*3*C+h:], 3*C, kt, v, hd, cap, lo, hi, rest)
+	qkv := a.qkv[p.firstRow[seq]*3*C:]
+	for h := h0; h < h1 && lo < hi; h++ {
+		at := h * hd
+		kernel.AttentionStore(kt, v, qkv[C+at:], qkv[2*C+at:], 3*C, hd, cap, 0, hi)
+		kernel.Attention(a.att[s.first[seq]*C+at:], C, qkv[lo*3*C+at:], 3*C, kt, v, p.attentionDrop(p.l, seq, h), hd, cap, lo, hi, rest)
 	}
 }

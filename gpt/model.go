@@ -84,10 +84,17 @@ func view(c Config, flat []float32) params {
 }
 
 // New returns a model whose parameters are all zero. It returns an error if the
-// configuration is not valid.
+// configuration is not valid. The model's Config says what reads as GPT-2's by zero
+// values, so equal shapes compare as equal.
 func New(c Config) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
+	}
+	if c.NInner == 4*c.NEmbd {
+		c.NInner = 0
+	}
+	if c.Activation == "gelu_new" {
+		c.Activation = ""
 	}
 	m := &Model{Config: c, Theta: make([]float32, c.NumParams())}
 	m.p = view(c, m.Theta)

@@ -24,6 +24,9 @@ type Batch struct {
 
 	// Temperature divides the logits before the softmax; 0 reads as 1.
 	Temperature float32
+
+	// Dropout is the same in Forward, Backward and Evaluate.
+	Dropout Dropout
 }
 
 // scale returns the factor of the logits.
@@ -50,12 +53,13 @@ type Pass struct {
 	m *Model
 
 	batch     Batch
-	positions []int32 // (N)
-	firstRow  []int   // (B+1)
-	every     rowset  // all positions
-	wanted    rowset  // those that outputs are wanted of: the rows of the last layer's second half
-	keep      bool    // reports whether all layers are kept for Backward
-	ready     bool    // reports whether the last call was a Forward that Backward can follow
+	positions []int32  // (N)
+	firstRow  []int    // (B+1)
+	every     rowset   // all positions
+	wanted    rowset   // those that outputs are wanted of: the rows of the last layer's second half
+	keys      []uint64 // of both sets' rows
+	keep      bool     // reports whether all layers are kept for Backward
+	ready     bool     // reports whether the last call was a Forward that Backward can follow
 
 	x      []float32 // (N, C) embeddings
 	xw     []float32 // (wanted, C) the last layer's input where outputs are wanted
@@ -76,16 +80,18 @@ type Pass struct {
 	tasks    []task
 	body     func(c *crew, r0, r1 int) // of taskRows
 	l        int                       // the layer in work
+	drops    drops                     // its
 
-	doTask                                         func(worker, number int)
-	start, middle, endOfLayer, beginLayer, backOut func(c *crew, r0, r1 int)
+	doTask                                                   func(worker, number int)
+	start, middle, endOfLayer, beginLayer, backOut, dropEmbd func(c *crew, r0, r1 int)
 }
 
 // rowset is a run of positions of each sequence, packed.
 type rowset struct {
 	n      int
-	first  []int // (B) row at which a sequence's run begins
-	lo, hi []int // (B) its positions
+	first  []int    // (B) row at which a sequence's run begins
+	lo, hi []int    // (B) its positions
+	keys   []uint64 // (n) what dropout's masks are made of; nil without dropout
 }
 
 // NewPass returns a workspace for m.
@@ -93,6 +99,7 @@ func NewPass(m *Model) *Pass {
 	p := &Pass{m: m, layers: make([]acts, m.Config.NLayer)}
 	p.doTask, p.start, p.middle = p.do, p.startRows, p.middleRows
 	p.endOfLayer, p.beginLayer, p.backOut = p.endOfLayerRows, p.beginLayerRows, p.backOutRows
+	p.dropEmbd = p.dropEmbdRows
 	return p
 }
 
@@ -135,6 +142,7 @@ func (p *Pass) forward(b Batch, keep bool) error {
 		if p.l == last {
 			p.takeWanted()
 		}
+		p.drops = p.residualDrops(p.l)
 		p.queueRows(p.set(p.l).n, p.middle)
 		p.runTasks()
 	}
@@ -206,15 +214,19 @@ func (p *Pass) takeWanted() {
 func (p *Pass) startRows(c *crew, r0, r1 int) {
 	m, C := p.m, p.m.Config.NEmbd
 	kernel.Embed(p.x[r0*C:r1*C], p.batch.Tokens[r0:r1], p.positions[r0:r1], m.p.wte, m.p.wpe, C)
+	p.dropEmbeddings(c, p.x, r0, r1)
 	m.queryKeyValue(c, 0, m.p.layers[0].matrices(C, m.Config.MLPDim()), p.acts(0), p.x, r0, r1)
 }
+
+// dropEmbdRows drops from the gradient of the embeddings, for the rows r0 to r1.
+func (p *Pass) dropEmbdRows(c *crew, r0, r1 int) { p.dropEmbeddings(c, p.grads.dx, r0, r1) }
 
 // middleRows ends layer p.l for the rows r0 to r1 and begins the next.
 func (p *Pass) middleRows(c *crew, r0, r1 int) {
 	m, C, I, l := p.m, p.m.Config.NEmbd, p.m.Config.MLPDim(), p.l
 	w := &c.work[0] // a worker alone has its own memory, the team uses the first one's
 	w.activated = grow(w.activated, (r1-r0)*I)
-	m.afterAttention(c, l, m.p.layers[l].matrices(C, I), p.acts(l), p.residual(l), w.activated, r0, r1)
+	m.afterAttentionDropping(c, l, m.p.layers[l].matrices(C, I), p.acts(l), p.residual(l), w.activated, p.drops, r0, r1)
 	if l+1 < m.Config.NLayer {
 		m.queryKeyValue(c, l+1, m.p.layers[l+1].matrices(C, I), p.acts(l+1), p.acts(l).out, r0, r1)
 		return
@@ -258,6 +270,7 @@ func (p *Pass) lay(b Batch) {
 		row += T
 	}
 	p.firstRow[B], p.every.n, p.wanted.n = row, N, wanted
+	p.layKeys()
 	C := c.NEmbd
 	p.x, p.lnf, p.meanf, p.rstdf, p.values = grow(p.x, N*C), grow(p.lnf, wanted*C), grow(p.meanf, wanted), grow(p.rstdf, wanted), grow(p.values, wanted)
 	for l := range p.layers {
@@ -313,6 +326,9 @@ func (p *Pass) check(b Batch) error {
 	}
 	if b.Temperature < 0 {
 		return fmt.Errorf("temperature: must not be negative (got %g)", b.Temperature)
+	}
+	if err := b.Dropout.check(); err != nil {
+		return err
 	}
 	if c.NLabels > 0 {
 		return checkValues(b)

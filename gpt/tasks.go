@@ -51,8 +51,7 @@ func (p *Pass) do(worker, number int) {
 	case taskEmbedding:
 		kernel.EmbedBackward(t.dw, t.db, t.d, p.batch.Tokens, p.positions, C, t.from, t.to)
 	case taskAttend:
-		s := p.set(p.l)
-		p.m.attend(w, p.acts(p.l), p.firstRow[t.seq], p.batch.Lens[t.seq], s.first[t.seq], s.lo[t.seq], s.hi[t.seq], t.from, t.to)
+		p.attend(w, t.seq, t.from, t.to)
 	case taskAttendBackward:
 		p.attendBackward(w, t.seq, t.from, t.to)
 	case taskHead:

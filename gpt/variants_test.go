@@ -24,6 +24,7 @@ type variants struct {
 	LossFrom   []int `json:"loss_from"`
 	Cases      []struct {
 		Name, Activation string
+		Dropout          gpt.Dropout
 		Loss             float64
 	}
 	grads map[string][]float32
@@ -77,6 +78,7 @@ func TestGoldenVariants(t *testing.T) {
 			eachKernel(t, func(t *testing.T) {
 				m := model(c.Activation)
 				b, tokens := golden{Sequences: v.Sequences, LossFrom: v.LossFrom}.learnt()
+				b.Dropout = c.Dropout
 				dtheta := make([]float32, len(m.Theta))
 				if loss := step(t, gpt.NewPass(m), b, tokens, dtheta); math.Abs(loss-c.Loss) > 1e-6*c.Loss {
 					t.Errorf("loss %v, want %v", loss, c.Loss)

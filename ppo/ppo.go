@@ -100,6 +100,12 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		dpolicy: make([]float32, len(m.Policy.Theta)), dvalue: make([]float32, len(m.Value.Theta)),
 		micro: min(m.Policy.Config.MicroTokens(), m.Value.Config.MicroTokens()),
 	}
+	queries := checkpoint.NewDigest()
+	for _, q := range task.Queries {
+		queries.Tokens(q)
+	}
+	to.Inputs = map[string]string{"policy": checkpoint.ParametersSHA256(m.Policy), "ref": checkpoint.ParametersSHA256(m.Ref),
+		"value": checkpoint.ParametersSHA256(m.Value), "queries": queries.String()}
 	s := state{KLCoef: c.KLCoef}
 	saved := checkpoint.Checkpoint{
 		Models:     map[string]*gpt.Model{"": m.Policy, "value": m.Value},
@@ -182,7 +188,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		final = r.ema
 		final.Changed()
 	}
-	return s.Last, to.Finish(final)
+	return s.Last, to.Finish(s.Step, final)
 }
 
 // record writes a finished step's metrics and samples and, when it is time, a checkpoint.

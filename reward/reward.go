@@ -92,6 +92,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 	schedule := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.WarmupSteps, Total: total}
 	var s state
 	saved := checkpoint.Checkpoint{Models: map[string]*gpt.Model{"": model}, Optimizers: map[string]*optim.AdamW{"": adam}, State: &s}
+	run.Inputs = map[string]string{"model": checkpoint.ParametersSHA256(model), "training comparisons": digest(useful), "evaluation comparisons": digest(eval)}
 	_, out, err := run.Start(saved, log)
 	if err != nil {
 		return Result{}, err
@@ -158,7 +159,20 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 	}
 	run.Progress.Done()
 	result.Steps = s.Step
-	return result, run.Finish(model)
+	return result, run.Finish(s.Step, model)
+}
+
+// digest returns the digest of comparisons.
+func digest(list []Comparison) string {
+	d := checkpoint.NewDigest()
+	for _, c := range list {
+		d.Tokens(c.Prompt)
+		for _, completion := range c.Completions {
+			d.Tokens(completion)
+		}
+		d.Ints(c.Ranks...)
+	}
+	return d.String()
 }
 
 // check returns an error that names the first setting or comparison that cannot be used.

@@ -22,7 +22,7 @@ type Config struct {
 	BatchSize     int     `mapstructure:"batch_size"`      // sequences a step. Ouyang 2022, app. C.1
 	BatchTokens   int     `mapstructure:"batch_tokens"`    // tokens a step, in place of batch_size; 0: batch_size counts
 	GroupByLength bool    `mapstructure:"group_by_length"` // batches of sequences of about one length, as transformers' Trainer
-	MicroTokens   int     `mapstructure:"micro_tokens"`    // tokens of a batch that one pass takes; changes memory, never the gradient; 0: 256 MiB worth
+	MicroTokens   int     `mapstructure:"micro_tokens"`    // tokens of a batch that one pass takes; changes memory, and the gradient in its rounding only; 0: 256 MiB worth
 	PretrainShare float64 `mapstructure:"pretrain_share"`  // share of pretraining sequences mixed into each step. Ouyang 2022, app. C.4: 10 %
 
 	LR          float64 `mapstructure:"lr"`            // peak. Ouyang 2022, app. C.1: 9.65e-6 for 1.3B parameters

@@ -101,7 +101,7 @@ func (s *state) compare(c Config, l looked, model *gpt.Model, run checkpoint.Run
 	if !c.LoadBestModelAtEnd {
 		return nil
 	}
-	return run.SaveBest(model)
+	return run.SaveBest(s.Step, model)
 }
 
 // continuations samples a completion of each prompt, at every evaluation with the same draws.

@@ -160,7 +160,7 @@ func finish(c Config, model *gpt.Model, run checkpoint.Run, s state) (Result, er
 	if ends != nil && ends.Score != nil {
 		r.Score = *ends.Score
 	}
-	return r, run.Finish(model)
+	return r, run.Finish(r.BestStep, model)
 }
 
 // warmup returns the steps of the warm-up.
@@ -198,9 +198,7 @@ func check(c Config, model *gpt.Model, task Task) (inputs map[string]string, err
 	if err := checkLooks(c, task); err != nil {
 		return nil, err
 	}
-	d := checkpoint.NewDigest()
-	d.Model(model)
-	inputs = map[string]string{"model": d.String()}
+	inputs = map[string]string{"model": checkpoint.ParametersSHA256(model)}
 	for name, source := range maps.All(sources) {
 		if inputs[name+" examples"], err = survey(name, source, model.Config.NPositions); err != nil {
 			return nil, err
@@ -229,6 +227,7 @@ func (t *trainer) gradient(batch []Example, step int) (loss float64, tokens int,
 	start := 0
 	for _, end := range gpt.Cuts(lens, t.c.microTokens(t.model)) {
 		b := pack(batch[start:end]) // a part of a larger batch; the loss stays the mean over the whole
+		b.Dropout = gpt.Dropout{Embd: float32(t.c.EmbdPdrop), Attn: float32(t.c.AttnPdrop), Resid: float32(t.c.ResidPdrop), Seed: t.c.Seed, Step: uint64(step), First: uint64(start)}
 		out, err := t.pass.Forward(b)
 		if err != nil {
 			return 0, 0, err

@@ -1,7 +1,9 @@
 // Command peers measures the engine and its peers, PyTorch, transformers and
 // TRL, on the same work: each side in a process of its own, by turns over some
 // rounds so that what else the machine does meets both, and asleep while the
-// other runs. It prints Markdown tables of rates, ratios and memory.
+// other runs. It prints Markdown tables of rates, ratios and memory. The check
+// "models" times nothing: models that one side writes, the other must read without
+// a warning and compute alike.
 package main
 
 import (
@@ -12,6 +14,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"slices"
 	"time"
 
 	"rlhf/bench"
@@ -47,6 +50,7 @@ func main() {
 		for _, c := range bench.Cases(o.threads) {
 			fmt.Printf("%-20s %s\n", c.Name, c.Title)
 		}
+		fmt.Printf("%-20s %s\n", modelsCheck, "models written by each side and read by the other: no timing")
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -70,6 +74,14 @@ func run(ctx context.Context, o options) error {
 	versions, err := peerVersions(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.only.MatchString(modelsCheck) {
+		if err := checkModels(ctx, o, os.Stdout); err != nil {
+			return fmt.Errorf("%s: %w", modelsCheck, err)
+		}
+		if !slices.ContainsFunc(bench.Cases(o.threads), func(c bench.Case) bool { return o.only.MatchString(c.Name) }) {
+			return nil
+		}
 	}
 	t := table{o: o, peak: bench.Peak(o.threads), versions: versions, date: time.Now()}
 	for _, c := range bench.Cases(o.threads) {

@@ -22,14 +22,13 @@ import (
 )
 
 func (a *app) chatCommand() *cobra.Command {
-	var model, system, template string
+	var model, system string
 	cmd := &cobra.Command{Use: "chat --model DIR", Short: "Talk to a model in the terminal", Args: cobra.NoArgs,
 		Long: "Talk to a model in the terminal. Every line is a message; a line that begins with / is a command, /help lists them.\n" +
 			"Replies go to the standard output, everything else to standard error, so that a conversation can come from a file.\n" +
 			"Ctrl-C stops a reply, which stays as far as it was written; Ctrl-D, or Ctrl-C when nothing is being written, ends."}
 	cmd.Flags().StringVar(&model, "model", "", "model directory")
 	cmd.Flags().StringVar(&system, "system", "", "system message that stands before the conversation")
-	cmd.Flags().StringVar(&template, "template", chat.Auto, "how turns are written: auto, chatml, dialogpt or turns")
 	configs.AddFlags(cmd.Flags(), "chat")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
@@ -40,7 +39,7 @@ func (a *app) chatCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		t, err := a.newTalk(c, l, template)
+		t, err := a.newTalk(c, l)
 		if err != nil {
 			return err
 		}
@@ -64,8 +63,8 @@ type talk struct {
 	template string
 }
 
-func (a *app) newTalk(c configs.Resolved, l language, template string) (*talk, error) {
-	t, err := chat.Pick(template, l.tok)
+func (a *app) newTalk(c configs.Resolved, l language) (*talk, error) {
+	t, err := chat.Pick(c.Chat.Template, l.tok)
 	if err != nil {
 		return nil, err
 	}

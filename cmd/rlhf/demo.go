@@ -18,6 +18,7 @@ import (
 	"rlhf/configs"
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
+	"rlhf/internal/chat"
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/dataset"
 	"rlhf/internal/kernel"
@@ -163,8 +164,15 @@ func (d *demo) tokenizer(context.Context) (err error) {
 func (d *demo) pretrainBase(ctx context.Context) (err error) {
 	n := d.c.Model.NPositions
 	train, eval := documents(d.tok, d.data.texts(d.data.train), n), documents(d.tok, d.data.texts(d.data.held), n)
-	d.base = language{tok: d.tok, files: tokenizerFiles(d.tok)}
-	if d.base.model, d.basic, err = d.pretrain(ctx, d.c.Config, d.tok, train, eval, d.stage("pretrain")); err != nil {
+	if d.base, err = newLanguage(d.tok, d.c.Model); err != nil {
+		return err
+	}
+	run := d.stage("pretrain")
+	run.Lineage = &checkpoint.Lineage{Stage: "pretrain", Data: learntFrom(dataset.EmbeddedSources())}
+	if d.basic, err = d.learn(ctx, "pretrain", d.c.Pretrain, d.base, sft.Task{Train: train, Eval: eval}, run); err != nil {
+		return err
+	}
+	if d.base.lineage, err = checkpoint.ReadLineage(filepath.Join(run.Dir, "model")); err != nil {
 		return err
 	}
 	d.done("base GPT: %.2f million parameters, %d steps%s", float64(len(d.base.model.Theta))/1e6, d.basic.Steps, evaluated(d.basic))
@@ -172,11 +180,26 @@ func (d *demo) pretrainBase(ctx context.Context) (err error) {
 }
 
 func (d *demo) tune(ctx context.Context) (err error) {
-	train, _, _ := demonstrations(d.base, d.data.demonstrations(d.data.train))
-	eval, _, _ := demonstrations(d.base, d.data.demonstrations(d.data.held))
+	x, err := newExampler(d.base, chat.Auto, d.c.SFT)
+	if err != nil {
+		return err
+	}
+	var train, eval demonstrated
+	for to, list := range map[*demonstrated][]demoReview{&train: d.data.train, &eval: d.data.held} {
+		for _, one := range d.data.demonstrations(list) {
+			if err := x.add(to, one); err != nil {
+				return err
+			}
+		}
+	}
 	d.sft = d.base
 	d.sft.model = d.base.model.Clone()
-	if d.tuned, err = d.app.sft(ctx, d.c.Config, d.sft, train, eval, d.stage("sft")); err != nil {
+	run := d.stage("sft")
+	run.Lineage = d.base.descends("sft", dataset.EmbeddedSources())
+	if d.tuned, err = d.learn(ctx, "sft", d.c.SFT, d.sft, sft.Task{Train: train.examples, Eval: eval.examples}, run); err != nil {
+		return err
+	}
+	if d.sft.lineage, err = checkpoint.ReadLineage(filepath.Join(run.Dir, "model")); err != nil {
 		return err
 	}
 	d.done("SFT: %d steps%s", d.tuned.Steps, evaluated(d.tuned))
@@ -198,7 +221,14 @@ func (d *demo) optimise(ctx context.Context) (err error) {
 	}
 	d.policy = d.sft
 	d.policy.model = d.sft.model.Clone()
-	if d.optimised, err = d.ppo(ctx, d.c.PPO, d.policy, d.judge, queries, d.stage("ppo")); err != nil {
+	run := d.stage("ppo")
+	rewarded, err := checkpoint.ReadLineage(filepath.Join(d.dir, "reward", "model"))
+	if err != nil {
+		return err
+	}
+	run.Lineage = d.sft.descends("ppo", dataset.EmbeddedSources())
+	run.Lineage.Parents = append(run.Lineage.Parents, checkpoint.ParentOf("reward", d.judge, rewarded))
+	if d.optimised, err = d.ppo(ctx, d.c.PPO, d.policy, d.judge, queries, run); err != nil {
 		return err
 	}
 	d.done("PPO: %d episodes, score %.2f, kl %.2f", d.optimised.Episodes, d.optimised.Score, d.optimised.KL)

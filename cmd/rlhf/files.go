@@ -11,6 +11,7 @@ import (
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
 	"rlhf/gpt/hf"
+	"rlhf/internal/chat"
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/dataset"
 	"rlhf/internal/report"
@@ -21,6 +22,8 @@ type language struct {
 	model *gpt.Model
 	tok   *bpe.Tokenizer
 	files checkpoint.Tokenizer
+
+	lineage *checkpoint.Lineage // nil if it is not known
 }
 
 // loadLanguage reads a model directory that has a tokenizer.
@@ -36,7 +39,36 @@ func loadLanguage(dir string) (language, error) {
 	if tok.VocabSize() > m.Config.VocabSize {
 		return language{}, fmt.Errorf("%s: the tokenizer has %d tokens, the model %d", dir, tok.VocabSize(), m.Config.VocabSize)
 	}
-	return language{m, tok, tokenizerFiles(tok)}, nil
+	s, err := hf.ReadSettings(dir)
+	if err != nil {
+		return language{}, err
+	}
+	files := tokenizerFiles(tok)
+	files.Dropout = s.Dropout
+	lineage, err := checkpoint.ReadLineage(dir)
+	return language{m, tok, files, lineage}, err
+}
+
+// descends returns the lineage of a model that a stage makes from l and the data.
+func (l language) descends(stage string, data []dataset.Source) *checkpoint.Lineage {
+	out := &checkpoint.Lineage{Stage: stage, Parents: []checkpoint.Parent{checkpoint.ParentOf("init", l.model, l.lineage)}}
+	out.Data = learntFrom(data)
+	return out
+}
+
+// learntFrom returns the sources of data for a lineage.
+func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
+	for _, s := range data {
+		out = append(out, checkpoint.Data(s))
+	}
+	return out
+}
+
+// speaking returns l with the template in its tokenizer's files, where other programs find it.
+func (l language) speaking(t chat.Template) language {
+	l.tok = l.tok.WithChatTemplate(t.Jinja())
+	l.files.Files = tokenizerFiles(l.tok).Files
+	return l
 }
 
 // tokenizerFiles returns a tokenizer's part of a model directory.
@@ -97,20 +129,6 @@ func readTexts(o dataset.Options, files []string) (out []string, err error) {
 			out = append(out, strings.Join(pieces, ""))
 			pieces = pieces[:0]
 		}
-	}
-	return out, nil
-}
-
-// readDemonstrations reads prompts with completions; conversations are refused.
-func readDemonstrations(o dataset.Options, files []string) (out []dataset.Demonstration, err error) {
-	for d, err := range dataset.Demonstrations(o, files...) {
-		if err == nil && d.Messages != nil {
-			err = fmt.Errorf("demonstration %d: found messages, expected a prompt and a completion that are texts", len(out)+1)
-		}
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, d)
 	}
 	return out, nil
 }

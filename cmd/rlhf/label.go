@@ -114,6 +114,7 @@ func (a *app) password(name string) (password string, drawn bool, err error) {
 
 func (a *app) labelImportCommand() *cobra.Command {
 	var data, rankings []string
+	var how *dataset.Options
 	cmd := a.withDB("import --db FILE [--data FILE…] [--rankings FILE…]", "Add tasks to rank, or rankings made elsewhere", []string{"label"}, func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
@@ -139,15 +140,13 @@ func (a *app) labelImportCommand() *cobra.Command {
 				tasks = append(tasks, t)
 			}
 		}
-		var made []storage.Ranking
-		for _, path := range rankings {
-			list, err := dataset.Collect(dataset.Rankings(a.reading(), path))
-			if err != nil {
-				return err
-			}
-			for _, r := range list {
-				made = append(made, storedRanking(r))
-			}
+		list, err := a.preferences(ctx, how, rankings)
+		if err != nil {
+			return err
+		}
+		made, err := a.stored(how, list)
+		if err != nil {
+			return err
 		}
 		if err := db.AddTasks(ctx, tasks); err != nil {
 			return err
@@ -159,7 +158,8 @@ func (a *app) labelImportCommand() *cobra.Command {
 		return nil
 	})
 	cmd.Flags().StringSliceVar(&data, "data", nil, `.jsonl files of {"prompt","completions":[{"model","text"}]}, or what the sample command wrote`)
-	cmd.Flags().StringSliceVar(&rankings, "rankings", nil, `.jsonl files that label export wrote, or of {"prompt","chosen","rejected"}`)
+	cmd.Flags().StringSliceVar(&rankings, "rankings", nil, "files of rankings in any format that data formats lists")
+	how = a.preferenceFlags(cmd)
 	return cmd
 }
 
@@ -169,9 +169,11 @@ func completionOf(c dataset.Completion) storage.Completion {
 
 // storedRanking turns the exchange format into the database's.
 func storedRanking(r dataset.Ranking) storage.Ranking {
-	out := storage.Ranking{Prompt: r.Prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
+	prompt, texts := r.Plain()
+	out := storage.Ranking{Prompt: prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
 		ActiveMS: r.ActiveMS, Comment: r.Comment, Shown: r.Shown}
-	for _, c := range r.Completions {
+	for i, c := range r.Completions {
+		c.Text = texts[i]
 		out.Completions = append(out.Completions, completionOf(c))
 	}
 	return out
@@ -188,28 +190,25 @@ func exchanged(r storage.Ranking) dataset.Ranking {
 }
 
 func (a *app) labelExportCommand() *cobra.Command {
-	var out string
-	cmd := a.withDB("export --db FILE [--out FILE]", "Write the rankings as JSON lines, with ties, order shown and time", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
-		var text jsonLines
-		n := 0
-		err := db.Rankings(ctx, func(r storage.Ranking) error {
-			n++
-			return dataset.WriteRanking(&text.Buffer, exchanged(r))
+	e := export{}
+	cmd := a.withDB("export --db FILE [--out FILE] [--format NAME]", "Write the rankings, as JSON lines that keep everything or in one of the field's formats", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
+		return a.export(e, func(yield func(dataset.Ranking, error) bool) {
+			stopped := errors.New("stopped")
+			err := db.Rankings(ctx, func(r storage.Ranking) error {
+				if !yield(exchanged(r), nil) {
+					return stopped
+				}
+				return nil
+			})
+			if err != nil && !errors.Is(err, stopped) {
+				yield(dataset.Ranking{}, err)
+			}
 		})
-		if err != nil {
-			return err
-		}
-		if out == "-" {
-			_, err = text.WriteTo(a.out)
-			return err
-		}
-		if err := writeWhole(out, text.Bytes()); err != nil {
-			return err
-		}
-		a.say("wrote %d rankings to %s", n, out)
-		return nil
 	})
-	cmd.Flags().StringVar(&out, "out", "-", "file, - for the standard output")
+	cmd.Flags().StringVar(&e.out, "out", "-", "file, - for the standard output; .gz and .zst compress")
+	cmd.Flags().StringVar(&e.format, "format", "rankings", "one of "+writable())
+	cmd.Flags().BoolVar(&e.skipBad, "skip_bad", false, "count rankings that the format cannot hold, and go on")
+	exportFlags(cmd, &e)
 	return cmd
 }
 

@@ -21,8 +21,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "reviews": reviewFiles},
-		Condition:           condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "reviews": reviewFiles, "peermodel": peerModel,
+			"killed": killed, "samerun": sameRun},
+		Condition: condition,
 	})
 }
 

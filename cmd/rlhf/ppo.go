@@ -1,14 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -55,7 +48,18 @@ func (a *app) ppoCommand() *cobra.Command {
 			}
 			queries = append(queries, p.Tokens)
 		}
-		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
+		run := checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume}
+		source, err := dataset.SourceOf(prompts)
+		if err != nil {
+			return err
+		}
+		run.Lineage = l.descends("ppo", []dataset.Source{source})
+		rewarded, err := checkpoint.ReadLineage(rewardDir)
+		if err != nil {
+			return err
+		}
+		run.Lineage.Parents = append(run.Lineage.Parents, checkpoint.ParentOf("reward", judge, rewarded))
+		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, run)
 		if err != nil {
 			return err
 		}
@@ -73,60 +77,12 @@ func (a *app) ppo(ctx context.Context, c ppo.Config, l language, judge *gpt.Mode
 		return ppo.Result{}, err
 	}
 	task := ppo.Task{Queries: queries, StopToken: l.tok.EndOfText(), Scorer: &reward.Scorer{Model: judge},
-		Samples: func(step int, list []ppo.Sample) error { return samples.write(l, step, list) }}
+		Samples: func(step int, list []ppo.Sample) error {
+			lines := make([]sampleLine, len(list))
+			for i, x := range list {
+				lines[i] = sampleLine{step, l.tok.Decode(x.Query), l.tok.Decode(x.Response), &x.Score, &x.KL}
+			}
+			return samples.write(lines)
+		}}
 	return ppo.Train(ctx, c, ppo.Models{Policy: l.model, Ref: l.model.Clone(), Value: judge.Clone()}, task, run, a.log)
-}
-
-// samplesFile is a run's samples.jsonl.
-type samplesFile struct{ path string }
-
-// sampleLine is one line of it.
-type sampleLine struct {
-	Step     int     `json:"step"`
-	Query    string  `json:"query"`
-	Response string  `json:"response"`
-	Score    float64 `json:"score"`
-	KL       float64 `json:"kl"`
-}
-
-// openSamples names a run's samples and cuts a resumed run's back to its newest checkpoint.
-func openSamples(run checkpoint.Run) (samplesFile, error) {
-	s := samplesFile{filepath.Join(run.Dir, "samples.jsonl")}
-	if !run.Resume {
-		return s, nil
-	}
-	step, _, err := checkpoint.Latest(filepath.Join(run.Dir, "checkpoints"))
-	if err != nil && !errors.Is(err, checkpoint.ErrNone) {
-		return s, fmt.Errorf("resume %s: %w", run.Dir, err)
-	}
-	raw, err := os.ReadFile(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
-	}
-	if err != nil {
-		return s, err
-	}
-	var keep []byte
-	for line := range bytes.Lines(raw) {
-		var l sampleLine
-		if json.Unmarshal(line, &l) == nil && l.Step <= step {
-			keep = append(keep, line...)
-		}
-	}
-	return s, writeWhole(s.path, keep)
-}
-
-func (s samplesFile) write(l language, step int, list []ppo.Sample) error {
-	var lines jsonLines
-	for _, x := range list {
-		if err := lines.add(sampleLine{step, l.tok.Decode(x.Query), l.tok.Decode(x.Response), x.Score, x.KL}); err != nil {
-			return err
-		}
-	}
-	f, err := os.OpenFile(s.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(lines.Bytes())
-	return errors.Join(err, f.Close())
 }

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -23,10 +25,11 @@ func (a *app) rewardCommand() *cobra.Command {
 	var resume bool
 	cmd := &cobra.Command{Use: "reward --model DIR (--db FILE | --data FILE…) --out RUN", Short: "Train a reward model on the rankings", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&db, "db", "", "labeling database with the rankings")
-	cmd.Flags().StringSliceVar(&data, "data", nil, ".jsonl files of rankings instead, as label export writes them")
+	cmd.Flags().StringSliceVar(&data, "data", nil, "files of rankings instead, in any format that data formats lists")
 	cmd.Flags().StringVar(&model, "model", "", "model directory to start from, usually the SFT model")
 	cmd.Flags().StringVar(&out, "out", "", "run directory; the model is written to RUN/model")
 	cmd.Flags().BoolVar(&resume, "resume", false, "continue the run in --out from its newest checkpoint")
+	how := a.preferenceFlags(cmd)
 	configs.AddFlags(cmd.Flags(), "reward")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
@@ -40,7 +43,7 @@ func (a *app) rewardCommand() *cobra.Command {
 		if (db == "") == (len(data) == 0) {
 			return errors.New("rankings come from --db or from --data: name one of them")
 		}
-		rankings, err := readRankings(cmd.Context(), db, data)
+		rankings, err := a.readRankings(cmd.Context(), db, how, data)
 		if err != nil {
 			return err
 		}
@@ -55,16 +58,9 @@ func (a *app) rewardCommand() *cobra.Command {
 }
 
 // readRankings reads the rankings of a database or of files.
-func readRankings(ctx context.Context, path string, files []string) (out []dataset.Ranking, err error) {
-	for _, file := range files {
-		list, err := dataset.Collect(dataset.Rankings(dataset.Options{}, file))
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, list...)
-	}
+func (a *app) readRankings(ctx context.Context, path string, how *dataset.Options, files []string) (out []dataset.Ranking, err error) {
 	if path == "" {
-		return out, nil
+		return a.preferences(ctx, how, files)
 	}
 	db, err := storage.Open(ctx, path)
 	if err != nil {
@@ -74,6 +70,23 @@ func readRankings(ctx context.Context, path string, files []string) (out []datas
 	err = db.Rankings(ctx, func(r storage.Ranking) error { out = append(out, exchanged(r)); return nil })
 	return out, err
 }
+
+// rankingsSource returns rankings, wherever they come from, as a source of data.
+func rankingsSource(rankings []dataset.Ranking) (dataset.Source, error) {
+	h := sha256.New()
+	var n counter
+	for _, r := range rankings {
+		if err := dataset.WriteRanking(io.MultiWriter(h, &n), r); err != nil {
+			return dataset.Source{}, err
+		}
+	}
+	return dataset.Source{Name: "rankings", SHA256: hex.EncodeToString(h.Sum(nil)), Bytes: int64(n)}, nil
+}
+
+// counter counts the bytes written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
 
 // rewardOutcome is what reward-model training ended with.
 type rewardOutcome struct {
@@ -101,7 +114,11 @@ func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings 
 	m := l.model.WithHead(1)
 	reward.InitHead(m, c.Seed)
 	run.Tokenizer, run.Progress = l.files, a.progress("reward")
-	var err error
+	source, err := rankingsSource(rankings)
+	if err != nil {
+		return nil, o, err
+	}
+	run.Lineage = l.descends("reward", []dataset.Source{source})
 	if o.Result, err = reward.Train(ctx, c, m, train, held, run, a.log); err != nil {
 		return nil, o, err
 	}
@@ -130,7 +147,7 @@ func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings 
 	if err := reward.Normalise(m, gain, bias); err != nil {
 		return nil, o, err
 	}
-	return m, o, checkpoint.SaveModel(filepath.Join(run.Dir, "model"), m, l.files)
+	return m, o, run.Replace(m)
 }
 
 // compareTokens turns rankings of texts into rankings of token ids: the ids they were sampled as where those are
@@ -139,14 +156,15 @@ func compareTokens(l language, rankings []dataset.Ranking) (out []reward.Compari
 	n := l.model.Config.NPositions
 	for _, r := range rankings {
 		c := reward.Comparison{Prompt: r.PromptTokens, Ranks: r.Ranks}
+		prompt, texts := r.Plain()
 		if c.Prompt == nil {
-			c.Prompt = l.tok.Encode(r.Prompt)
+			c.Prompt = l.tok.Encode(prompt)
 		}
 		c.Prompt = c.Prompt[:min(len(c.Prompt), n-1)]
-		for _, x := range r.Completions {
+		for i, x := range r.Completions {
 			tokens := x.Tokens
 			if tokens == nil {
-				tokens = l.withEnd(x.Text)
+				tokens = l.withEnd(texts[i])
 			}
 			if len(c.Prompt)+len(tokens) > n {
 				tokens = tokens[:n-len(c.Prompt)]

@@ -19,8 +19,8 @@ import (
 
 // sampleFlags are what the sample command is told beside its settings.
 type sampleFlags struct {
-	model, prompts, prompt, out, db, name, template string
-	stream, text                                    bool
+	model, prompts, prompt, out, db, name string
+	stream, text                          bool
 }
 
 func (a *app) sampleCommand() *cobra.Command {
@@ -32,10 +32,9 @@ func (a *app) sampleCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.out, "out", "-", "file for the completions, - for the standard output")
 	cmd.Flags().StringVar(&f.db, "db", "", "labeling database: adds a task for each prompt instead")
 	cmd.Flags().StringVar(&f.name, "name", "", "the model's name in the output; its directory by default")
-	cmd.Flags().StringVar(&f.template, "template", chat.Auto, "how messages are written: auto, chatml, dialogpt or turns")
 	cmd.Flags().BoolVar(&f.stream, "stream", false, "write a JSON line for every token as it is drawn, and each completion's line when it ends")
 	cmd.Flags().BoolVar(&f.text, "text", false, "with --prompt: write the completion alone, as it is drawn; so is done on a terminal")
-	configs.AddFlags(cmd.Flags(), "sample", "label")
+	configs.AddFlags(cmd.Flags(), "sample", "chat.template", "label")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
@@ -73,7 +72,7 @@ func (a *app) runSample(ctx context.Context, c configs.Resolved, f sampleFlags) 
 	if f.name == "" {
 		f.name = f.model
 	}
-	s, err := newSampler(c.Sample, l, list, f.name, f.template)
+	s, err := newSampler(c.Sample, l, list, f.name, c.Chat.Template)
 	if err != nil {
 		return err
 	}

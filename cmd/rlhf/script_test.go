@@ -4,8 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,3 +83,88 @@ func reviewFiles(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(name), files[i].Bytes(), 0o666))
 	}
 }
+
+// peerModel copies a model that PyTorch or transformers wrote, one of gpt/hf/testdata, into the work directory: peermodel NAME.
+func peerModel(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join(testdata, args[0]))))
+}
+
+// testdata is gpt/hf/testdata; scripts run elsewhere.
+var testdata, _ = filepath.Abs("../../gpt/hf/testdata")
+
+// killed runs rlhf as its arguments say, with --out OUT, kills it (SIGKILL) again and again at random moments,
+// resumes it, and at last lets it end: killed OUT arguments…
+func killed(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath("rlhf")
+	ts.Check(err)
+	command := func() *exec.Cmd {
+		line := append(slices.Clone(args[1:]), "--out", args[0])
+		if _, err := os.Stat(ts.MkAbs(filepath.Join(args[0], "config.yaml"))); err == nil {
+			line = append(line, "--resume")
+		}
+		cmd := exec.Command(path, line...)
+		cmd.Dir = ts.MkAbs(".")
+		return cmd
+	}
+	kills := 0
+	for range 20 {
+		cmd := command()
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		ts.Check(cmd.Start())
+		moment := time.Duration(40+rand.IntN(500)) * time.Millisecond
+		timer := time.AfterFunc(moment, func() { _ = cmd.Process.Kill() }) // it may have ended
+		err := cmd.Wait()
+		timer.Stop()
+		if err == nil {
+			break
+		}
+		if cmd.ProcessState.ExitCode() != -1 {
+			ts.Fatalf("it failed before it was killed: %s", said.String())
+		}
+		kills++
+	}
+	ts.Logf("killed %d times", kills)
+	if kills == 0 {
+		ts.Fatalf("it was never killed")
+	}
+	out, err := command().CombinedOutput()
+	if err != nil {
+		ts.Fatalf("the last resume: %v: %s", err, out)
+	}
+}
+
+// sameRun compares what two runs left, byte by byte, but for times: samerun A B.
+func sameRun(ts *testscript.TestScript, _ bool, args []string) {
+	var files [2]map[string]string
+	for i, dir := range args {
+		files[i] = map[string]string{}
+		root := ts.MkAbs(dir)
+		ts.Check(filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			name, err := filepath.Rel(root, path)
+			if err != nil || name == "report.html" { // which tells the memory used
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			if name == "metrics.jsonl" {
+				raw = times.ReplaceAll(raw, nil)
+			}
+			files[i][name] = string(raw)
+			return err
+		}))
+	}
+	for _, name := range slices.Sorted(maps.Keys(files[0])) {
+		if other, ok := files[1][name]; !ok || other != files[0][name] {
+			ts.Fatalf("%s differs, or is in one run only", name)
+		}
+		delete(files[1], name)
+	}
+	if len(files[1]) > 0 {
+		ts.Fatalf("%s has also %v", args[1], slices.Collect(maps.Keys(files[1])))
+	}
+}
+
+var times = regexp.MustCompile(`"time/[^,}]*`)

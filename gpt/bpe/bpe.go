@@ -1,12 +1,16 @@
 // Package bpe is GPT-2's tokenizer: byte-level byte-pair encoding (Sennrich 2016,
-// Radford 2019). It trains, loads, encodes and decodes. Every byte string has an
-// encoding and comes back unchanged. It knows no model.
+// Radford 2019). It trains, loads, encodes, decodes and writes the files that the
+// tokenizers and transformers libraries read. Every byte string has an encoding and
+// comes back unchanged. It knows no model, and it renders no chat template.
 package bpe
 
 import (
+	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // The names of the special tokens that Train makes. They stand for no text: Encode
@@ -17,81 +21,64 @@ const (
 	Pad       = "<|pad|>"
 )
 
-// Tokenizer turns text into token ids and back. It is safe for concurrent use.
+// Tokenizer turns text into token ids and back. It does not change, and is safe for
+// concurrent use.
 type Tokenizer struct {
-	tokens  []string         // bytes of each id; the name of a special token
-	special []bool           // by id
-	ids     map[string]int32 // of ordinary tokens, by bytes
+	tokens  []string         // bytes of each id; the name of an added token
+	ids     map[string]int32 // of the bytes and of what the merges make, by bytes
 	merges  []merge          // in order of rank
-	ranks   map[uint64]rank  // by pair of ids
+	ranks   ranks            // by pair of ids
 	bytes   [256]int32       // ids of the single bytes
-	eot     int32            // -1 if there is none
-	pad     int32            // -1 if there is none
+	outside []bool           // by id: not part of the model's vocabulary in files, only added to it
 
-	mu    sync.RWMutex
-	cache map[string][]int32 // encodings of words
+	added       []Token          // by id
+	names       map[string]int32 // ids of added tokens
+	special     []bool           // by id: stands for no text
+	matchers    []matcher        // of added tokens, in the order of their turns
+	insideText  bool             // an added token is not special
+	roles       roles
+	prefixSpace bool    // each piece of text that begins with no space gets one
+	around      [2]side // what Around puts before and after a text
+
+	settings map[string]json.RawMessage // tokenizer_config.json, but for what the fields above say
+
+	mu   sync.Mutex
+	idle []*encoder
 }
 
-type merge struct{ a, b int32 }
+type merge struct{ a, b, merged int32 }
 
-type rank struct{ rank, merged int32 }
+type side []int32
 
-func pairKey(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
-
-// A tokenizer remembers the encodings of so many words, none longer than so many
-// bytes: 8 MiB of text at most.
-const (
-	cacheWords  = 1 << 16
-	cacheLength = 128
-)
-
-// names are the special tokens of a vocabulary; "" is none.
-type names struct{ eot, pad string }
-
-// build completes a tokenizer from its tokens and merges.
-func build(tokens []string, special []bool, merges []merge, called names) (*Tokenizer, error) {
-	t := &Tokenizer{tokens: tokens, special: special, merges: merges, ids: make(map[string]int32, len(tokens)),
-		ranks: make(map[uint64]rank, len(merges)), eot: -1, pad: -1, cache: map[string][]int32{}}
-	for id, s := range tokens {
-		switch {
-		case !special[id]:
-			t.ids[s] = int32(id)
-		case s == called.eot:
-			t.eot = int32(id)
-		case s == called.pad:
-			t.pad = int32(id)
+// build completes a tokenizer that has its tokens, merges and added tokens.
+func (t *Tokenizer) build() error {
+	t.ids, t.ranks = make(map[string]int32, len(t.merges)+256), newRanks(len(t.merges))
+	for id, s := range t.tokens {
+		if len(s) == 1 && !t.outside[id] {
+			t.ids[s], t.bytes[s[0]] = int32(id), int32(id)
 		}
 	}
 	for b := range 256 {
-		id, ok := t.ids[string([]byte{byte(b)})]
-		if !ok {
-			return nil, fmt.Errorf("the vocabulary has no token for byte 0x%02x", b)
+		if _, ok := t.ids[string([]byte{byte(b)})]; !ok {
+			return fmt.Errorf("the vocabulary has no token for byte 0x%02x", b)
 		}
-		t.bytes[b] = id
 	}
-	for r, m := range merges {
-		merged, ok := t.ids[tokens[m.a]+tokens[m.b]]
-		if !ok {
-			return nil, fmt.Errorf("merge %d: the vocabulary has no token %q", r+1, tokens[m.a]+tokens[m.b])
-		}
-		if _, ok := t.ranks[pairKey(m.a, m.b)]; ok {
-			return nil, fmt.Errorf("merge %d: %q and %q are merged twice", r+1, tokens[m.a], tokens[m.b])
-		}
-		t.ranks[pairKey(m.a, m.b)] = rank{int32(r), merged}
+	for r, m := range t.merges {
+		t.ids[t.tokens[m.merged]] = m.merged
+		t.ranks.add(m.a, m.b, rank{int32(r), m.merged})
 	}
-	return t, nil
+	t.index()
+	return nil
 }
 
-// VocabSize returns the number of ids, special tokens included.
+// clone returns a copy that has still to be indexed. The slices are the same.
+func (t *Tokenizer) clone() *Tokenizer {
+	return &Tokenizer{tokens: t.tokens, ids: t.ids, merges: t.merges, ranks: t.ranks, bytes: t.bytes, outside: t.outside, added: t.added,
+		roles: t.roles, prefixSpace: t.prefixSpace, around: t.around, settings: t.settings}
+}
+
+// VocabSize returns the number of ids, added tokens included.
 func (t *Tokenizer) VocabSize() int { return len(t.tokens) }
-
-// EndOfText returns the id of the token that ends a text, <|endoftext|> unless the
-// directory it was loaded from says otherwise, or -1 if the vocabulary has none.
-func (t *Tokenizer) EndOfText() int32 { return t.eot }
-
-// Pad returns the id of the padding token, <|pad|> unless the directory it was
-// loaded from says otherwise, or -1 if the vocabulary has none of its own.
-func (t *Tokenizer) Pad() int32 { return t.pad }
 
 // Merges returns the merges in order of rank, as pairs of byte strings.
 func (t *Tokenizer) Merges() [][2]string {
@@ -102,50 +89,93 @@ func (t *Tokenizer) Merges() [][2]string {
 	return out
 }
 
-// Encode returns the ids of text. The names of special tokens in it are text like any other.
-func (t *Tokenizer) Encode(text string) []int32 {
+// Encode returns the ids of text. The names of special tokens in it are text like
+// any other; those of added tokens that are not special stand for these, as
+// tokenizers does it with encode_special_tokens. If the tokenizer has
+// add_prefix_space, a space goes before each piece of text between added tokens that
+// begins with none.
+func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
+
+// EncodeSpecial returns the ids of text in which the names of all added tokens stand
+// for these tokens, the leftmost one first and of several that begin there the
+// longest, as the tokenizers library reads text. Text from strangers goes through
+// Encode.
+func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, true) }
+
+func (t *Tokenizer) encode(text string, special bool) []int32 {
+	e := t.encoder()
+	defer t.release(e)
 	ids := make([]int32, 0, len(text)/3+1)
-	for text != "" {
-		n := wordLength(text)
-		ids = append(ids, t.word(text[:n])...)
-		text = text[n:]
+	if !special && !t.insideText {
+		return e.piece(ids, text)
+	}
+	for _, p := range t.split(text, special) {
+		if p.id < 0 {
+			ids = e.piece(ids, text[p.from:p.to])
+		} else {
+			ids = append(ids, p.id)
+		}
 	}
 	return ids
 }
 
-// EncodeSpecial returns the ids of text in which the names of the vocabulary's
-// special tokens stand for these tokens, as transformers reads text. Text from
-// strangers goes through Encode.
-func (t *Tokenizer) EncodeSpecial(text string) []int32 {
-	var ids []int32
-	done := 0
-	eot, pad := t.find(text, 0, t.eot), t.find(text, 0, t.pad)
-	for min(eot, pad) < len(text) {
-		at, id := eot, t.eot
-		if pad < eot {
-			at, id = pad, t.pad
-		}
-		ids = append(append(ids, t.Encode(text[done:at])...), id)
-		done = at + len(t.tokens[id])
-		if eot < done {
-			eot = t.find(text, done, t.eot)
-		}
-		if pad < done {
-			pad = t.find(text, done, t.pad)
-		}
+// piece appends the ids of a text without added tokens.
+func (e *encoder) piece(ids []int32, text string) []int32 {
+	if e.t.prefixSpace && text != "" && text[0] != ' ' {
+		text = " " + text
 	}
-	return append(ids, t.Encode(text[done:])...)
+	return e.append(ids, text)
 }
 
-// find returns where the name of a special token next stands in text, len(text) if nowhere.
-func (t *Tokenizer) find(text string, from int, id int32) int {
-	if id < 0 {
-		return len(text)
+// EncodeAll is Encode for many texts, on all processors.
+func (t *Tokenizer) EncodeAll(texts []string) [][]int32 {
+	out := make([][]int32, len(texts))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(texts)) {
+		wg.Go(func() {
+			for i := int(next.Add(1) - 1); i < len(texts); i = int(next.Add(1) - 1) {
+				out[i] = t.Encode(texts[i])
+			}
+		})
 	}
-	if i := strings.Index(text[from:], t.tokens[id]); i >= 0 {
-		return from + i
+	wg.Wait()
+	return out
+}
+
+// encoder returns one that nobody uses.
+func (t *Tokenizer) encoder() *encoder {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.idle); n > 0 {
+		e := t.idle[n-1]
+		t.idle = t.idle[:n-1]
+		return e
 	}
-	return len(text)
+	return &encoder{t: t}
+}
+
+// release gives an encoder back. More than the processors can use are not kept.
+func (t *Tokenizer) release(e *encoder) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.idle) < runtime.GOMAXPROCS(0) {
+		t.idle = append(t.idle, e)
+	}
+}
+
+// Decode returns the text of ids. Special tokens and ids outside the vocabulary
+// stand for no text and are left out. The text of Encode's ids is what was encoded,
+// with the spaces that add_prefix_space put into it, and without the white space that
+// an added token with lstrip or rstrip took.
+func (t *Tokenizer) Decode(ids []int32) string {
+	var b strings.Builder
+	for _, id := range ids {
+		if id >= 0 && int(id) < len(t.tokens) && !t.special[id] {
+			b.WriteString(t.tokens[id])
+		}
+	}
+	return b.String()
 }
 
 // DecodeSpecial is Decode that writes special tokens by their names.
@@ -153,39 +183,6 @@ func (t *Tokenizer) DecodeSpecial(ids []int32) string {
 	var b strings.Builder
 	for _, id := range ids {
 		if id >= 0 && int(id) < len(t.tokens) {
-			b.WriteString(t.tokens[id])
-		}
-	}
-	return b.String()
-}
-
-// word returns the ids of one word, which the caller must not change.
-func (t *Tokenizer) word(w string) []int32 {
-	t.mu.RLock()
-	ids, ok := t.cache[w]
-	t.mu.RUnlock()
-	if ok {
-		return ids
-	}
-	if ids = t.single(w); len(w) < longWord {
-		ids = t.merge(ids)
-	} else {
-		ids = t.mergeLong(ids)
-	}
-	t.mu.Lock()
-	if len(t.cache) < cacheWords && len(w) <= cacheLength {
-		t.cache[strings.Clone(w)] = ids
-	}
-	t.mu.Unlock()
-	return ids
-}
-
-// Decode returns the text of ids. Special tokens and ids outside the vocabulary
-// stand for no text and are left out.
-func (t *Tokenizer) Decode(ids []int32) string {
-	var b strings.Builder
-	for _, id := range ids {
-		if id >= 0 && int(id) < len(t.tokens) && !t.special[id] {
 			b.WriteString(t.tokens[id])
 		}
 	}

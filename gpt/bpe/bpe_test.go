@@ -4,6 +4,7 @@ import (
 	"compress/bzip2"
 	"encoding/json"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -168,6 +169,44 @@ func TestConcurrentEncode(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Words that are remembered, forgotten and of every length have the ids that they have alone.
+func TestEncodeAll(t *testing.T) {
+	tok := load(t)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	var texts []string
+	for range 60 {
+		var b strings.Builder
+		for range 200 {
+			b.WriteString([]string{" ", "", "\n", "'"}[rnd.IntN(4)])
+			for range rnd.IntN(40) {
+				b.WriteByte("the quick é"[rnd.IntN(12)])
+			}
+		}
+		texts = append(texts, b.String())
+	}
+	for i, ids := range tok.EncodeAll(texts) {
+		fresh, _, err := tok.AddTokens(false) // remembers nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ids, fresh.Encode(texts[i])) || tok.Decode(ids) != texts[i] {
+			t.Fatalf("text %d differs", i)
+		}
+	}
+	if got := tok.EncodeAll(nil); len(got) != 0 {
+		t.Errorf("no texts gave %v", got)
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	tok := load(b)
+	text := strings.Repeat(read(b, "testdata/address.txt"), 100)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		tok.Encode(text)
+	}
 }
 
 func FuzzRoundTrip(f *testing.F) {

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -19,13 +18,16 @@ const (
 	addedFile     = "added_tokens.json"
 	mapFile       = "special_tokens_map.json"
 	settingsFile  = "tokenizer_config.json"
+	templateFile  = "chat_template.jinja"
 	tokenizerFile = "tokenizer.json"
 )
 
-// Load reads the tokenizer of a model directory: vocab.json and merges.txt, or
-// tokenizer.json where these are missing. Which tokens end and pad a text is read
-// from special_tokens_map.json or tokenizer_config.json if there is one. Errors
-// name file and line, what was found and what was expected.
+// Load reads the tokenizer of a model directory: tokenizer.json or, without that,
+// vocab.json, merges.txt and added_tokens.json, as transformers does. What
+// tokenizer_config.json and special_tokens_map.json say has the last word on special
+// tokens, on the attributes of added ones and on add_prefix_space. What the
+// tokenizer cannot follow is refused by name; how a text is cut short or padded is
+// the caller's. Errors name file and line, what was found and what was expected.
 func Load(dir string) (*Tokenizer, error) {
 	t, err := load(dir)
 	if err != nil {
@@ -35,88 +37,53 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 func load(dir string) (*Tokenizer, error) {
-	called, err := loadNames(dir)
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, vocabFile)
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		whole, other := os.ReadFile(filepath.Join(dir, tokenizerFile))
-		if other != nil {
-			return nil, err
-		}
-		return parseTokenizer(filepath.Join(dir, tokenizerFile), whole, called)
-	}
+	set, err := loadSettings(dir)
 	if err != nil {
 		return nil, err
 	}
 	var s source
-	if s.vocab, err = parseVocab(path, raw); err != nil {
+	path := filepath.Join(dir, tokenizerFile)
+	if raw, err := os.ReadFile(path); err == nil {
+		s, err = parseTokenizer(path, raw)
+		if err != nil {
+			return nil, err
+		}
+		return s.tokenizer(set)
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
+	if s, err = loadVocabulary(dir, set); err != nil {
+		return nil, err
+	}
+	return s.tokenizer(set)
+}
+
+// loadVocabulary reads vocab.json and merges.txt, and added_tokens.json unless the settings list what was added.
+func loadVocabulary(dir string, set settings) (s source, err error) {
+	path := filepath.Join(dir, vocabFile)
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return s, err
+	}
+	if s.vocab, err = parseVocab(path, raw); err != nil {
+		return s, err
+	}
 	path = filepath.Join(dir, addedFile)
-	if raw, err = os.ReadFile(path); err == nil {
+	if raw, err = os.ReadFile(path); err == nil && set.decoder == nil {
 		s.added, err = parseVocab(path, raw)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return s, err
+	}
+	for i := range s.added {
+		s.added[i].token.Normalized = true
 	}
 	path = filepath.Join(dir, mergesFile)
 	if raw, err = os.ReadFile(path); err != nil {
-		return nil, err
+		return s, err
 	}
-	if s.merges, err = parseMerges(path, raw); err != nil {
-		return nil, err
-	}
-	return s.tokenizer(called)
-}
-
-// loadNames reads which tokens are special, and refuses by name a setting that this
-// tokenizer does not follow.
-func loadNames(dir string) (names, error) {
-	called := names{EndOfText, Pad}
-	for _, file := range []string{settingsFile, mapFile} { // the map has the last word
-		path := filepath.Join(dir, file)
-		raw, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return called, err
-		}
-		var settings struct {
-			EOS         name  `json:"eos_token"`
-			Pad         name  `json:"pad_token"`
-			PrefixSpace *bool `json:"add_prefix_space"`
-		}
-		if err := unmarshal(path, raw, &settings); err != nil {
-			return called, err
-		}
-		if settings.PrefixSpace != nil && *settings.PrefixSpace {
-			return called, fmt.Errorf("%s: add_prefix_space: found true, expected false", path)
-		}
-		if settings.EOS != "" {
-			called.eot = string(settings.EOS)
-		}
-		if settings.Pad != "" {
-			called.pad = string(settings.Pad)
-		}
-	}
-	return called, nil
-}
-
-// name is a token's name in a settings file: a string or an object that contains one.
-type name string
-
-func (n *name) UnmarshalJSON(raw []byte) error {
-	if raw[0] != '{' {
-		return json.Unmarshal(raw, (*string)(n))
-	}
-	var object struct{ Content string }
-	err := json.Unmarshal(raw, &object)
-	*n = name(object.Content)
-	return err
+	s.merges, err = parseMerges(path, raw)
+	return s, err
 }
 
 // unmarshal is json.Unmarshal whose errors name file and line.
@@ -133,6 +100,14 @@ func unmarshal(path string, raw []byte, v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// lineOf returns the line of a file's first mention of a key, 0 if there is none.
+func lineOf(raw []byte, key string) int {
+	if i := bytes.Index(raw, quote(key)); i >= 0 {
+		return lineAt(raw, int64(i))
+	}
+	return 0
 }
 
 func lineAt(raw []byte, offset int64) int {
@@ -167,7 +142,7 @@ func parseVocab(path string, raw []byte) ([]entry, error) {
 		}
 		line += bytes.Count(raw[at:d.InputOffset()], []byte{'\n'})
 		at = d.InputOffset()
-		vocab = append(vocab, entry{token, id, place{path, line}})
+		vocab = append(vocab, entry{name: token, id: id, at: place{path, line}})
 	}
 	if _, err := d.Token(); err != nil {
 		return fail("the object does not end: %v", err)
@@ -195,122 +170,4 @@ func parseMerges(path string, raw []byte) ([]pair, error) {
 		merges = append(merges, pair{a, b, place{path, n}})
 	}
 	return merges, nil
-}
-
-// parseTokenizer reads tokenizer.json, the file of the tokenizers library, and
-// refuses by name what is not GPT-2's way.
-func parseTokenizer(path string, raw []byte, called names) (*Tokenizer, error) {
-	var file struct {
-		Added []struct {
-			ID      int    `json:"id"`
-			Content string `json:"content"`
-		} `json:"added_tokens"`
-		Normalizer any `json:"normalizer"`
-		Split      struct {
-			Type        string `json:"type"`
-			PrefixSpace bool   `json:"add_prefix_space"`
-			Regex       *bool  `json:"use_regex"`
-		} `json:"pre_tokenizer"`
-		Model struct {
-			Type   string            `json:"type"`
-			Vocab  json.RawMessage   `json:"vocab"`
-			Merges []json.RawMessage `json:"merges"`
-		} `json:"model"`
-	}
-	if err := unmarshal(path, raw, &file); err != nil {
-		return nil, err
-	}
-	switch {
-	case file.Model.Type != "BPE":
-		return nil, fmt.Errorf("%s: model.type: found %q, expected \"BPE\"", path, file.Model.Type)
-	case file.Normalizer != nil:
-		return nil, fmt.Errorf("%s: normalizer: found one, expected null", path)
-	case file.Split.Type != "ByteLevel":
-		return nil, fmt.Errorf("%s: pre_tokenizer.type: found %q, expected \"ByteLevel\"", path, file.Split.Type)
-	case file.Split.PrefixSpace:
-		return nil, fmt.Errorf("%s: pre_tokenizer.add_prefix_space: found true, expected false", path)
-	case file.Split.Regex != nil && !*file.Split.Regex:
-		return nil, fmt.Errorf("%s: pre_tokenizer.use_regex: found false, expected true", path)
-	}
-	var s source
-	var err error
-	if s.vocab, err = parseVocab(path+": model.vocab", file.Model.Vocab); err != nil {
-		return nil, err
-	}
-	for _, a := range file.Added {
-		s.added = append(s.added, entry{a.Content, a.ID, place{path: path + ": added_tokens"}})
-	}
-	for n, m := range file.Model.Merges {
-		at := place{path: fmt.Sprintf("%s: model.merges[%d]", path, n)}
-		var two []string
-		var line string
-		if json.Unmarshal(m, &line) == nil {
-			two = strings.Split(line, " ")
-		} else if err := json.Unmarshal(m, &two); err != nil {
-			return nil, fmt.Errorf("%v: found %s, expected two tokens", at, m)
-		}
-		if len(two) != 2 {
-			return nil, fmt.Errorf("%v: found %s, expected two tokens", at, m)
-		}
-		s.merges = append(s.merges, pair{two[0], two[1], at})
-	}
-	return s.tokenizer(called)
-}
-
-// Files returns the tokenizer's part of a model directory, by file name, as
-// transformers' GPT2Tokenizer reads it. Equal tokenizers give equal bytes.
-func (t *Tokenizer) Files() map[string][]byte {
-	var vocab, added []byte
-	for id, token := range t.tokens {
-		to := &vocab
-		switch {
-		case !t.special[id]:
-			token = show(token)
-		case int32(id) != t.eot && int32(id) != t.pad:
-			to = &added
-		}
-		*to = fmt.Appendf(*to, ",%s:%d", quote(token), id)
-	}
-	merges := []byte("#version: 0.2\n")
-	for _, m := range t.merges {
-		merges = append(merges, show(t.tokens[m.a])+" "+show(t.tokens[m.b])+"\n"...)
-	}
-	called := map[string]string{}
-	if t.eot >= 0 {
-		eot := t.tokens[t.eot]
-		called["bos_token"], called["eos_token"], called["unk_token"] = eot, eot, eot
-	}
-	if t.pad >= 0 {
-		called["pad_token"] = t.tokens[t.pad]
-	}
-	settings := map[string]any{"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": false}
-	for k, v := range called {
-		settings[k] = v
-	}
-	files := map[string][]byte{
-		vocabFile: slices.Concat([]byte("{"), vocab[1:], []byte("}")), mergesFile: merges,
-		mapFile: indent(called), settingsFile: indent(settings),
-	}
-	if added != nil {
-		files[addedFile] = slices.Concat([]byte("{"), added[1:], []byte("}"))
-	}
-	return files
-}
-
-// quote is JSON without the escapes that HTML wants.
-func quote(s string) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	_ = e.Encode(s) // a string always has an encoding
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
-}
-
-func indent(v any) []byte {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	_ = e.Encode(v) // maps of strings and bools always have an encoding
-	return b.Bytes()
 }

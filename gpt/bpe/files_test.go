@@ -4,6 +4,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -61,22 +62,25 @@ func TestNamedSpecialTokens(t *testing.T) {
 	vocab = strings.Replace(vocab, bpe.Pad, "<s>", 1)
 	files := map[string]string{
 		"vocab.json": vocab, "merges.txt": string(base.Files()["merges.txt"]),
-		"added_tokens.json":       `{"[PAD]": 1000, "<|im start|>": 1001, "</s>": 0}`,
-		"special_tokens_map.json": `{"eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "[PAD]", "unk_token": null}`,
+		"added_tokens.json":       `{"[PAD]": 1000, "<|im start|>": 1001, "</s>": 0, "plain": 1002}`,
+		"special_tokens_map.json": `{"eos_token": {"content": "</s>", "lstrip": false}, "pad_token": "[PAD]", "unk_token": null, "additional_special_tokens": ["<|im start|>"]}`,
 		"tokenizer_config.json":   `{"eos_token": "other", "add_prefix_space": false}`,
 	}
 	tok, err := bpe.Load(write(t, files))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tok.EndOfText() != 0 || tok.Pad() != 1000 || tok.VocabSize() != 1002 {
+	if tok.EndOfText() != 0 || tok.Pad() != 1000 || tok.VocabSize() != 1003 {
 		t.Errorf("end of text %d, pad %d, %d tokens", tok.EndOfText(), tok.Pad(), tok.VocabSize())
 	}
 	if got, want := tok.EncodeSpecial("it</s>[PAD]"), append(base.Encode("it"), 0, 1000); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if got := tok.Decode([]int32{0, 1000, 1001}); got != "" {
-		t.Errorf("special tokens decode to %q", got)
+	if got := tok.Decode([]int32{0, 1000, 1001, 1002}); got != "plain" {
+		t.Errorf("special tokens and a plain one decode to %q", got)
+	}
+	if got := tok.Encode("[PAD]plain"); !slices.Equal(got, append(base.Encode("[PAD]"), 1002)) {
+		t.Errorf("text gave %v", got)
 	}
 	again, err := bpe.Load(write(t, asText(tok.Files())))
 	if err != nil {
@@ -87,6 +91,9 @@ func TestNamedSpecialTokens(t *testing.T) {
 	}
 }
 
+// gpt2Split is the expression in GPT-2's own program.
+const gpt2Split = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
 func TestLoadErrors(t *testing.T) {
 	vocab, merges := string(load(t).Files()["vocab.json"]), string(load(t).Files()["merges.txt"])
 	one := `{"a":0}`
@@ -96,6 +103,17 @@ func TestLoadErrors(t *testing.T) {
 			t.Fatalf("tokenizer.json has no %s", old)
 		}
 		return map[string]string{"tokenizer.json": strings.Replace(whole, old, new, 1)}
+	}
+	config := func(settings string) map[string]string {
+		return map[string]string{"vocab.json": vocab, "merges.txt": merges, "tokenizer_config.json": settings}
+	}
+	const level = `"pre_tokenizer": {
+    "type": "ByteLevel",`
+	split := func(sequence string) map[string]string {
+		return changed(level, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[`+sequence+`]},"unread":{"type":"",`)
+	}
+	after := func(processor string) map[string]string {
+		return changed(`"post_processor": null`, `"post_processor":`+processor)
 	}
 	tests := []struct {
 		name  string
@@ -121,11 +139,37 @@ func TestLoadErrors(t *testing.T) {
 		{"merged twice", map[string]string{"vocab.json": vocab, "merges.txt": "h e\n\nh e\n"}, "merges.txt:3: \"h\" and \"e\" are merged a second time"},
 		{"added elsewhere", map[string]string{"vocab.json": vocab, "merges.txt": merges, "added_tokens.json": `{"<|pad|>":5}`},
 			`added_tokens.json:1: token "<|pad|>": found id 5, expected 1`},
-		{"prefix space", map[string]string{"vocab.json": vocab, "merges.txt": merges, "tokenizer_config.json": `{"add_prefix_space":true}`},
-			"tokenizer_config.json: add_prefix_space: found true"},
+		{"prefix space", config(`{"add_prefix_space":"yes"}`), "tokenizer_config.json:1: add_prefix_space: found string, expected bool"},
+		{"side", config("{\n\"truncation_side\":\"up\"}"), `tokenizer_config.json:2: truncation_side: found "up"`},
+		{"max length", config(`{"model_max_length":-1}`), `tokenizer_config.json:1: model_max_length: found -1`},
+		{"decoder id", config(`{"added_tokens_decoder":{"x":{"content":"a"}}}`), `added_tokens_decoder: found "x", expected an id`},
+		{"decoder name", config(`{"added_tokens_decoder":{"7":{}}}`), `added_tokens_decoder: 7: found a token without a name`},
+		{"decoder gap", config(`{"added_tokens_decoder":{"1007":{"content":"<x>"}}}`), `token "<x>": found id 1007, expected 0 to 1000`},
+		{"decoder taken", config(`{"added_tokens_decoder":{"7":{"content":"<x>"}}}`), `is taken by another token`},
+		{"role", config(`{"eos_token":["a"]}`), `tokenizer_config.json:1: eos_token: found ["a"]`},
+		{"additional", config(`{"additional_special_tokens":{"a":1}}`), `additional_special_tokens: found {"a":1}, expected a list`},
+		{"template", config(`{"chat_template":[{"name":"tool","template":"x"}]}`), `chat_template: found several templates`},
+		{"no bos", config(`{"add_bos_token":true,"bos_token":null}`), `add_bos_token: found true, but no bos_token`},
+		{"other bytes", config(`{"added_tokens_decoder":{"` + strconv.Itoa(int(load(t).Encode("\xe9")[0])) + `":{"content":"é"}}}`), `token "é": is the vocabulary's name for the bytes`},
 		{"name", map[string]string{"vocab.json": vocab, "merges.txt": merges, "special_tokens_map.json": "{\n\"eos_token\": 7}"}, "special_tokens_map.json"},
 		{"other model", changed(`"BPE"`, `"WordPiece"`), `tokenizer.json: model.type: found "WordPiece"`},
-		{"normalizer", changed(`"normalizer": null`, `"normalizer": {"type":"NFC"}`), "tokenizer.json: normalizer"},
+		{"normalizer", changed(`"normalizer": null`, `"normalizer": {"type":"NFC"}`), `tokenizer.json: normalizer: found "NFC", expected null`},
+		{"decoder", changed(`"decoder": {`, `"decoder": {"type":"Metaspace"},"unread":{`), `tokenizer.json: decoder.type: found "Metaspace"`},
+		{"dropout", changed(`"dropout": null`, `"dropout": 0.1`), "tokenizer.json: model.dropout: found 0.1, expected 0"},
+		{"suffix", changed(`"type": "BPE"`, `"type": "BPE","end_of_word_suffix":"</w>"`), `model.end_of_word_suffix: found "</w>", expected ""`},
+		{"no splitting", changed(level, `"pre_tokenizer":null,"unread":{"type":"",`), `pre_tokenizer: found null, expected "ByteLevel"`},
+		{"whitespace", changed(level, `"pre_tokenizer":{"type":"Whitespace"},"unread":{"type":"",`), `pre_tokenizer.type: found "Whitespace"`},
+		{"digits", split(`{"type":"Digits"},{"type":"ByteLevel","use_regex":false}`), `pre_tokenizer.pretokenizers[0].type: found "Digits"`},
+		{"other expression", split(`{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated"},{"type":"ByteLevel","use_regex":false}`),
+			`pretokenizers[0].pattern: found "\\w+", expected GPT-2's`},
+		{"both split", split(`{"type":"Split","pattern":{"Regex":` + strconv.Quote(gpt2Split) + `},"behavior":"Isolated"},{"type":"ByteLevel","add_prefix_space":false}`),
+			`pretokenizers[1].use_regex: found true after a Split`},
+		{"other processor", after(`{"type":"RobertaProcessing"}`), `post_processor.type: found "RobertaProcessing"`},
+		{"unnamed special", after(`{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>"}}],"special_tokens":{}}`),
+			`post_processor.single[0]: token "<s>": is not among special_tokens`},
+		{"no text", after(`{"type":"TemplateProcessing","single":[],"special_tokens":{}}`), `post_processor.single: expected the text A`},
+		{"special that is none", after(`{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"s"}},{"Sequence":{"id":"A"}}],"special_tokens":{"s":{"tokens":["<s>"]}}}`),
+			`tokenizer.json: post_processor: token "<s>": found no added token of this name`},
 		{"splitting", changed(`"use_regex": true`, `"use_regex": false`), "use_regex: found false"},
 		{"bad merge", changed(`"merges": [`, `"merges": [["a"],`), `tokenizer.json: model.merges[0]: found ["a"]`},
 		{"whole cut off", map[string]string{"tokenizer.json": whole[:2000]}, "tokenizer.json:"},

@@ -3,10 +3,9 @@ package bpe
 import (
 	"cmp"
 	"container/heap"
-	"math"
 )
 
-// longWord is the length in bytes from which mergeLong is faster than merge.
+// longWord is the length in bytes from which mergeLong is faster than encoder.merge.
 const longWord = 64
 
 // single returns the ids of a word's bytes.
@@ -18,36 +17,8 @@ func (t *Tokenizer) single(w string) []int32 {
 	return ids
 }
 
-// merge encodes one word in place: of all neighbouring pairs the one with the
-// lowest rank is merged, everywhere from left to right, until none can be.
-func (t *Tokenizer) merge(ids []int32) []int32 {
-	for len(ids) > 1 {
-		best, at := rank{rank: math.MaxInt32}, -1
-		for i := range len(ids) - 1 {
-			if r, ok := t.ranks[pairKey(ids[i], ids[i+1])]; ok && r.rank < best.rank {
-				best, at = r, i
-			}
-		}
-		if at < 0 {
-			break
-		}
-		a, b := ids[at], ids[at+1]
-		out := ids[:at]
-		for i := at; i < len(ids); i++ {
-			if i+1 < len(ids) && ids[i] == a && ids[i+1] == b {
-				out = append(out, best.merged)
-				i++
-			} else {
-				out = append(out, ids[i])
-			}
-		}
-		ids = out
-	}
-	return ids
-}
-
-// mergeLong is merge for words of any length: it takes time in proportion to
-// n log n, where merge takes n². The word is a linked list, and a heap holds the
+// mergeLong is encoder.merge for words of any length: it takes time in proportion to
+// n log n, where that takes n². The word is a linked list, and a heap holds the
 // pairs in it that can be merged.
 func (t *Tokenizer) mergeLong(ids []int32) []int32 {
 	l := &list{t: t, ids: ids, next: make([]int, len(ids)), prev: make([]int, len(ids))}
@@ -97,7 +68,7 @@ func (l *list) offer(i int) {
 		return
 	}
 	a, b := l.ids[i], l.ids[l.next[i]]
-	if r, ok := l.t.ranks[pairKey(a, b)]; ok {
+	if r, ok := l.t.ranks.find(a, b); ok {
 		heap.Push(&l.queue, candidate{r, i, a, b})
 	}
 }

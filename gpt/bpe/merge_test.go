@@ -49,14 +49,15 @@ func TestMergeLong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e := tok.encoder()
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for _, letters := range []string{"a", "the", "aeinrst", "abcdefghijklmnopqrstuvwxyz", " \n\x00\xff\xe2\x80"} {
-		for n := range 150 {
+		for n := range longWord {
 			b := make([]byte, n)
 			for i := range b {
 				b[i] = letters[rnd.IntN(len(letters))]
 			}
-			want, got := tok.merge(tok.single(string(b))), tok.mergeLong(tok.single(string(b)))
+			want, got := e.merge(string(b)), tok.mergeLong(tok.single(string(b)))
 			if !slices.Equal(got, want) {
 				t.Fatalf("%q: got %v, want %v", b, got, want)
 			}
@@ -66,7 +67,11 @@ func TestMergeLong(t *testing.T) {
 	if got := tok.Decode(tok.Encode(long)); got != long {
 		t.Error("a long word did not come back")
 	}
-	if n := len(tok.cache); n != 0 {
-		t.Errorf("%d long words are kept", n)
+	for _, e := range tok.idle {
+		for _, w := range e.others {
+			if len(w.word) > keptWord {
+				t.Errorf("a word of %d bytes is kept", len(w.word))
+			}
+		}
 	}
 }

@@ -1,13 +1,10 @@
 package bpe
 
 import (
-	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
-
-// contractions are split off, in this order, wherever an apostrophe starts a word.
-var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 
 // wordLength returns the length in bytes of the first word of a text that is not
 // empty, as GPT-2 splits it:
@@ -16,21 +13,20 @@ var contractions = []string{"'s", "'t", "'re", "'ve", "'m", "'ll", "'d"}
 //
 // A byte that is no UTF-8 counts as neither letter, number nor space.
 func wordLength(text string) int {
-	for _, c := range contractions {
-		if strings.HasPrefix(text, c) {
-			return len(c)
+	if text[0] == '\'' {
+		if n := contraction(text); n > 0 {
+			return n
 		}
 	}
 	start := 0
 	if text[0] == ' ' && len(text) > 1 {
 		start = 1
 	}
-	r, _ := utf8.DecodeRuneInString(text[start:])
-	if kind := classOf(r); kind != space {
-		return start + run(text[start:], kind)
+	if kind, _ := classAt(text, start); kind != space {
+		return run(text, start, kind)
 	}
 	// white space: all of it, but for the last one if a word follows
-	n := run(text, space)
+	n := run(text, 0, space)
 	if n == len(text) {
 		return n
 	}
@@ -41,14 +37,61 @@ func wordLength(text string) int {
 	return n
 }
 
-type class int
+// contraction returns the length of the ending of a contraction that a text which
+// starts with an apostrophe starts with, 0 if there is none.
+func contraction(text string) int {
+	if len(text) > 1 {
+		switch text[1] {
+		case 's', 't', 'm', 'd':
+			return 2
+		}
+	}
+	if len(text) > 2 {
+		switch text[1:3] {
+		case "re", "ve", "ll":
+			return 3
+		}
+	}
+	return 0
+}
+
+type class uint8
 
 const (
 	space class = iota
 	letter
 	number
 	other
+	several // first byte of a character of several bytes, or of none
 )
+
+// classAt returns the class of the character at i, and its length.
+func classAt(text string, i int) (class, int) {
+	if k := classes[text[i]]; k != several {
+		return k, 1
+	}
+	r, size := utf8.DecodeRuneInString(text[i:])
+	if r < plane {
+		return plane0()[r], size
+	}
+	return classOf(r), size
+}
+
+// run returns where in text the characters of one class end that begin at i.
+func run(text string, i int, kind class) int {
+	for i < len(text) {
+		if classes[text[i]] == kind {
+			i++
+			continue
+		}
+		k, size := classAt(text, i)
+		if k != kind {
+			return i
+		}
+		i += size
+	}
+	return i
+}
 
 func classOf(r rune) class {
 	switch {
@@ -62,14 +105,36 @@ func classOf(r rune) class {
 	return other
 }
 
-// run returns the length of the longest beginning of text that is all of one class.
-func run(text string, kind class) int {
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		if classOf(r) != kind {
+// classes are those of the characters of one byte.
+var classes = func() (k [256]class) {
+	for b := range k {
+		if k[b] = several; b < utf8.RuneSelf {
+			k[b] = classOf(rune(b))
+		}
+	}
+	return k
+}()
+
+// plane is the number of characters that plane0 knows.
+const plane = 1 << 16
+
+// plane0 returns the classes of the first characters, made when a text first has one beyond ASCII.
+var plane0 = sync.OnceValue(func() *[plane]class {
+	var k [plane]class
+	for r := range k {
+		k[r] = classOf(rune(r))
+	}
+	return &k
+})
+
+// cut returns where a text of more than n bytes can be cut so that the words of
+// its two parts are its own: before the first white space after n that follows
+// something else, since no word goes on there. It is len(text) if there is no such place.
+func cut(text string, n int) int {
+	for i := max(n, 1); i < len(text); i++ {
+		if k := classes[text[i]]; k == space && classes[text[i-1]] != space && classes[text[i-1]] != several {
 			return i
 		}
-		i += size
 	}
 	return len(text)
 }

@@ -1,9 +1,13 @@
 package bpe_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -60,6 +64,76 @@ func TestTrainOnAddress(t *testing.T) {
 		if i >= len(merges) || line != merges[i] {
 			t.Fatalf("merge %d: got %q, want %q", i+1, line, append(merges, "none")[min(i, len(merges))])
 		}
+	}
+}
+
+// The merges are those of the whole text however it comes and however many processors count it.
+func TestTrainStream(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for b.Len() < 2_000_000 { // some portions
+		for range 1 + rnd.IntN(7) {
+			b.WriteByte("etaoinshrdlu"[rnd.IntN(1+rnd.IntN(12))])
+		}
+		b.WriteString([]string{" ", " ", "\n", ", ", "\u00a0"}[rnd.IntN(5)])
+	}
+	text := b.String()
+	want, err := bpe.Train([]string{text}, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := func(yield func(string, error) bool) {
+		for rest := text; rest != ""; {
+			n := min(len(rest), 1+rnd.IntN(100_000))
+			for n < len(rest) && (rest[n] != ' ' || rest[n-1] < 'a') {
+				n++
+			}
+			if !yield(rest[:n], nil) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+	for _, threads := range []int{1, 3} {
+		runtime.GOMAXPROCS(threads)
+		last, tokens := int64(0), 0
+		got, err := bpe.TrainStream(t.Context(), pieces, 1000, func(bytes int64, n int) {
+			if bytes < last || n < tokens {
+				t.Errorf("progress went from %d bytes and %d tokens to %d and %d", last, tokens, bytes, n)
+			}
+			last, tokens = bytes, n
+		})
+		runtime.GOMAXPROCS(runtime.NumCPU())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got.Merges(), want.Merges()) {
+			t.Errorf("on %d threads the merges differ", threads)
+		}
+		if last != int64(len(text)) || tokens < 512 {
+			t.Errorf("progress ended at %d of %d bytes and %d tokens", last, len(text), tokens)
+		}
+	}
+}
+
+func TestTrainStreamEnds(t *testing.T) {
+	wrong := errors.New("wrong")
+	endless := func(yield func(string, error) bool) {
+		for yield("a text that goes on", nil) {
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := bpe.TrainStream(ctx, endless, 300, func(int64, int) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	_, err = bpe.TrainStream(t.Context(), func(yield func(string, error) bool) {
+		if yield("a", nil) && yield("", wrong) {
+			t.Error("went on after an error")
+		}
+	}, 300, nil)
+	if !errors.Is(err, wrong) {
+		t.Errorf("bad text: %v", err)
 	}
 }
 

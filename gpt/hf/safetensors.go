@@ -5,7 +5,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"slices"
@@ -68,117 +70,110 @@ func EncodeSafetensors(tensors []NamedTensor) ([]byte, error) {
 	return out, nil
 }
 
-// ReadSafetensors reads a safetensors file; F32, F16 and BF16 are read. Errors
+// ReadSafetensors reads a safetensors file; F64, F32, F16 and BF16 are read. Errors
 // name the file and the tensor.
 func ReadSafetensors(path string) ([]NamedTensor, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
+	w := weights{path: path}
+	defer w.close()
+	if err := w.open(path, readSafetensors); err != nil {
 		return nil, err
 	}
-	tensors, err := DecodeSafetensors(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return tensors, nil
+	return readAll(w.tensors)
 }
 
 // DecodeSafetensors reads the bytes of a safetensors file. The tensors come in
 // the order of their data, which must fill the file without gap or overlap.
 func DecodeSafetensors(raw []byte) ([]NamedTensor, error) {
-	if len(raw) < 8 {
-		return nil, fmt.Errorf("%d bytes, a safetensors file has at least 8", len(raw))
+	tensors, err := parseSafetensors(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		return nil, err
 	}
-	n := binary.LittleEndian.Uint64(raw)
-	if n > maxHeader || n > uint64(len(raw)-8) {
-		return nil, fmt.Errorf("header of %d bytes, the file has %d after its length", n, len(raw)-8)
+	return readAll(tensors)
+}
+
+func readAll(tensors []stored) ([]NamedTensor, error) {
+	out := make([]NamedTensor, 0, len(tensors))
+	for _, t := range tensors {
+		if widths[t.dtype] == 0 { // its shape says nothing of its size
+			return nil, t.fail("%w", t.elements.read(nil, nil))
+		}
+		x := make([]float32, t.count())
+		if err := t.read(x); err != nil {
+			return nil, err
+		}
+		out = append(out, NamedTensor{t.name, t.shape, x})
+	}
+	return out, nil
+}
+
+// readSafetensors returns the tensors of an open file.
+func readSafetensors(f *os.File, size int64) ([]stored, error) { return parseSafetensors(f, size) }
+
+// parseSafetensors reads the header of a file of the given size.
+func parseSafetensors(r io.ReaderAt, size int64) ([]stored, error) {
+	if size < 8 {
+		return nil, fmt.Errorf("%d bytes, a safetensors file has at least 8", size)
+	}
+	var length [8]byte
+	if _, err := r.ReadAt(length[:], 0); err != nil {
+		return nil, err
+	}
+	n := binary.LittleEndian.Uint64(length[:])
+	if n > maxHeader || n > uint64(size-8) {
+		return nil, fmt.Errorf("header of %d bytes, the file has %d after its length", n, size-8)
+	}
+	raw := make([]byte, n)
+	if _, err := r.ReadAt(raw, 8); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
 	}
 	var header map[string]json.RawMessage
-	if err := json.Unmarshal(raw[8:8+n], &header); err != nil {
+	if err := json.Unmarshal(raw, &header); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	data := raw[8+n:]
-	type found struct {
-		name string
-		headerEntry
-	}
-	var entries []found
+	entries := make([]entry, 0, len(header))
 	for name, value := range header {
 		if name == "__metadata__" {
 			continue
 		}
-		var e headerEntry
-		if err := json.Unmarshal(value, &e); err != nil {
+		e := entry{name: name}
+		if err := json.Unmarshal(value, &e.headerEntry); err != nil {
 			return nil, fmt.Errorf("tensor %s: header: %w", name, err)
 		}
-		entries = append(entries, found{name, e})
+		entries = append(entries, e)
 	}
-	slices.SortFunc(entries, func(a, b found) int {
-		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), strings.Compare(a.name, b.name))
+	return layOut(entries, r, 8+int64(n), size)
+}
+
+// entry is a tensor of a header.
+type entry struct {
+	name string
+	headerEntry
+}
+
+// layOut returns the tensors of a header in the order of their data, which stands in r from start to size.
+func layOut(entries []entry, r io.ReaderAt, start, size int64) ([]stored, error) {
+	slices.SortFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.Offsets[0], b.Offsets[0]), cmp.Compare(a.Offsets[1], b.Offsets[1]), strings.Compare(a.name, b.name))
 	})
-	var at int64
-	tensors := make([]NamedTensor, 0, len(entries))
+	at, room := int64(0), size-start
+	tensors := make([]stored, 0, len(entries))
 	for _, e := range entries {
 		if e.Offsets[0] != at {
 			return nil, fmt.Errorf("tensor %s: data begins at byte %d, expected %d", e.name, e.Offsets[0], at)
 		}
-		if e.Offsets[1] < at || e.Offsets[1] > int64(len(data)) {
-			return nil, fmt.Errorf("tensor %s: data ends at byte %d, the file has %d (is it cut off?)", e.name, e.Offsets[1], len(data))
+		if e.Offsets[1] < at || e.Offsets[1] > room {
+			return nil, fmt.Errorf("tensor %s: data ends at byte %d, the file has %d (is it cut off?)", e.name, e.Offsets[1], room)
 		}
-		x, err := decode(e.headerEntry, data[at:e.Offsets[1]])
-		if err != nil {
-			return nil, fmt.Errorf("tensor %s: %w", e.name, err)
+		have := e.Offsets[1] - at
+		count := product(e.Shape, 8*have) // an element has a bit at least
+		if width := int64(widths[e.Dtype]); count < 0 || width > 0 && count*width != have {
+			return nil, fmt.Errorf("tensor %s: shape %v with %d bytes of %s", e.name, e.Shape, have, e.Dtype)
 		}
-		tensors = append(tensors, NamedTensor{e.name, e.Shape, x})
+		tensors = append(tensors, stored{name: e.name, shape: e.Shape, elements: elements{r: r, offset: start + at, dtype: e.Dtype}})
 		at = e.Offsets[1]
 	}
-	if at != int64(len(data)) {
-		return nil, fmt.Errorf("%d bytes of data, the header speaks of %d", len(data), at)
+	if at != room {
+		return nil, fmt.Errorf("%d bytes of data, the header speaks of %d", room, at)
 	}
 	return tensors, nil
-}
-
-// decode returns the elements of one tensor as float32.
-func decode(e headerEntry, data []byte) ([]float32, error) {
-	width := map[string]int{"F32": 4, "F16": 2, "BF16": 2}[e.Dtype]
-	if width == 0 {
-		return nil, fmt.Errorf("dtype %s, expected F32, F16 or BF16", e.Dtype)
-	}
-	size := 1
-	for _, d := range e.Shape {
-		if d < 0 || d > 0 && size > len(data)/d {
-			return nil, fmt.Errorf("shape %v with %d bytes of %s", e.Shape, len(data), e.Dtype)
-		}
-		size *= d
-	}
-	if size*width != len(data) {
-		return nil, fmt.Errorf("shape %v with %d bytes of %s", e.Shape, len(data), e.Dtype)
-	}
-	x := make([]float32, size)
-	for i := range x {
-		switch e.Dtype {
-		case "F32":
-			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-		case "BF16":
-			x[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16)
-		case "F16":
-			x[i] = half(binary.LittleEndian.Uint16(data[2*i:]))
-		}
-	}
-	return x, nil
-}
-
-// half converts an IEEE 754 binary16 number.
-func half(h uint16) float32 {
-	sign, exponent, fraction := uint32(h>>15)<<31, int(h>>10&31), uint32(h&0x3ff)
-	switch exponent {
-	case 31:
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	case 0:
-		x := float32(fraction) / (1 << 24)
-		if sign != 0 {
-			return -x
-		}
-		return x
-	}
-	return math.Float32frombits(sign | uint32(exponent-15+127)<<23 | fraction<<13)
 }

@@ -89,6 +89,21 @@ func TestPick(t *testing.T) {
 	if c, err := chat.Pick(chat.Auto, tok); err != nil || c.Name != chat.Turns {
 		t.Errorf("a plain tokenizer gets %q, %v", c.Name, err)
 	}
+	for _, name := range []string{chat.Turns, chat.DialoGPT} { // a model's directory says how it speaks
+		c, err := chat.Pick(name, tok)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := chat.Pick(chat.Auto, tok.WithChatTemplate(c.Jinja())); err != nil || again.Name != name {
+			t.Errorf("%s is taken for %q, %v", name, again.Name, err)
+		}
+	}
+	if c, err := chat.Pick(chat.Auto, tok.WithChatTemplate("{% for message in messages %}{{ message.content }}{{ eos_token }}{% endfor %}")); err != nil || c.Name != chat.DialoGPT {
+		t.Errorf("DialoGPT's own template is taken for %q, %v", c.Name, err)
+	}
+	if _, err := chat.Pick(chat.Auto, tok.WithChatTemplate("{{ bos_token }}")); err == nil || !strings.Contains(err.Error(), "the tokenizer's chat_template is none of") {
+		t.Errorf("a foreign template: %v", err)
+	}
 	for name, want := range map[string]string{"llama": `found "llama", expected auto or chatml, dialogpt, turns`, chat.ChatML: "template chatml: the tokenizer has no special token <|im_start|>"} {
 		if _, err := chat.Pick(name, tok); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", name, err, want)

@@ -29,7 +29,7 @@ import (
 var ErrNone = errors.New("no checkpoint")
 
 // Tokenizer is the tokenizer's part of the directories written.
-type Tokenizer = hf.Tokenizer
+type Tokenizer = hf.Extras
 
 // Checkpoint is the state of a run. Save reads it, Restore fills it.
 type Checkpoint struct {

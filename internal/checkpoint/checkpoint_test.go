@@ -13,6 +13,7 @@ import (
 
 	"rlhf/gpt"
 	"rlhf/internal/checkpoint"
+	"rlhf/internal/kernel"
 	"rlhf/internal/optim"
 )
 
@@ -316,7 +317,7 @@ func TestBestModel(t *testing.T) {
 	r := checkpoint.Run{Dir: t.TempDir()}
 	for _, seed := range []uint64{1, 2} { // the second takes the first one's place
 		c, _ := example(t, seed)
-		if err := r.SaveBest(c.Models[""]); err != nil {
+		if err := r.SaveBest(int(seed), c.Models[""]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -327,6 +328,29 @@ func TestBestModel(t *testing.T) {
 	}
 	if err := r.Best(got.Models["value"]); err == nil || !strings.Contains(err.Error(), "has the shape") {
 		t.Errorf("a model of another shape: %v", err)
+	}
+}
+
+func TestLineage(t *testing.T) {
+	c, _ := example(t, 4)
+	m := c.Models[""]
+	base := &checkpoint.Lineage{Stage: "pretrain", Data: []checkpoint.Data{{Name: "a.txt", SHA256: "aa", Bytes: 7}}, Steps: 3, Kernels: []string{"portable"}}
+	r := checkpoint.Run{Dir: t.TempDir(), Lineage: &checkpoint.Lineage{Stage: "sft", Parents: []checkpoint.Parent{checkpoint.ParentOf("init", m, base)}}}
+	if err := errors.Join(r.Save(4, 0, c), r.Finish(5, m)); err != nil {
+		t.Fatal(err)
+	}
+	for dir, steps := range map[string]int{filepath.Join(r.Dir, "model"): 5, filepath.Join(r.Dir, "checkpoints", "step-00000004"): 4} {
+		got, err := checkpoint.ReadLineage(dir)
+		if err != nil || got == nil {
+			t.Fatal(err)
+		}
+		want := &checkpoint.Lineage{Stage: "sft", Parents: []checkpoint.Parent{{Role: "init", SHA256: checkpoint.ParametersSHA256(m), Lineage: base}}, Steps: steps, Kernels: []string{kernel.Name()}}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", dir, got, want)
+		}
+	}
+	if l, err := checkpoint.ReadLineage(t.TempDir()); l != nil || err != nil {
+		t.Errorf("a directory without lineage: %v, %v", l, err)
 	}
 }
 

@@ -30,6 +30,9 @@ type Run struct {
 	// equal ones. Checkpoints from before there were such digests are taken as they are.
 	Inputs map[string]string
 
+	// Lineage, if not nil, is written beside every model; Start and the saves fill in its steps and kernels.
+	Lineage *Lineage
+
 	// what Start resumed from, for Save; zero in a new run
 	step    int
 	kernels []string
@@ -37,12 +40,27 @@ type Run struct {
 
 func (r *Run) checkpoints() string { return filepath.Join(r.Dir, "checkpoints") }
 
+// Check returns the error that Start would, if it is already clear that the run
+// cannot begin or go on in Dir. It writes nothing.
+func (r *Run) Check() error {
+	if !r.Resume {
+		return r.unused()
+	}
+	if err := r.sameConfig(); err != nil {
+		return fmt.Errorf("resume %s: %w", r.Dir, err)
+	}
+	return nil
+}
+
 // Start begins or resumes a run: it restores c from the newest checkpoint if
 // Resume is set, and returns the step the run stands at with its metrics file,
 // cut back to that step. A run that would write over another, or go on with other
 // settings or inputs than it began with, is an error, and nothing is written then.
 // A run that goes on with another instruction set is not: log says what that means.
 func (r *Run) Start(c Checkpoint, log *slog.Logger) (step int, out *metrics.Writer, err error) {
+	if err = r.Check(); err != nil {
+		return 0, nil, err
+	}
 	if r.Resume {
 		step, err = r.resume(c, log)
 	} else {
@@ -57,9 +75,6 @@ func (r *Run) Start(c Checkpoint, log *slog.Logger) (step int, out *metrics.Writ
 
 // resume restores c from the newest checkpoint. A run that was killed before its first one begins again.
 func (r *Run) resume(c Checkpoint, log *slog.Logger) (step int, err error) {
-	if err := r.sameConfig(); err != nil {
-		return 0, fmt.Errorf("resume %s: %w", r.Dir, err)
-	}
 	step, dir, err := Latest(r.checkpoints())
 	if errors.Is(err, ErrNone) {
 		return 0, nil
@@ -114,8 +129,8 @@ func (r *Run) madeBy(step int) []string {
 
 func (r *Run) configFile() string { return filepath.Join(r.Dir, "config.yaml") }
 
-// begin makes the directory of a new run and keeps its settings.
-func (r *Run) begin() error {
+// unused returns an error if Dir holds a run.
+func (r *Run) unused() error {
 	for _, name := range []string{"config.yaml", "checkpoints", "model", "metrics.jsonl"} {
 		if _, err := os.Stat(filepath.Join(r.Dir, name)); err == nil {
 			return fmt.Errorf("%s holds a run already (%s): resume it or name another directory", r.Dir, name)
@@ -123,6 +138,11 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// begin makes the directory of a new run and keeps its settings.
+func (r *Run) begin() error {
 	if err := os.MkdirAll(r.Dir, 0o777); err != nil {
 		return err
 	}
@@ -152,8 +172,10 @@ func (r *Run) sameConfig() error {
 }
 
 // Save writes the checkpoint of a step of a run that was started and keeps the newest limit ones (0: all).
-func (r *Run) Save(step, limit int, c Checkpoint) error {
-	c.Tokenizer = r.Tokenizer
+func (r *Run) Save(step, limit int, c Checkpoint) (err error) {
+	if c.Tokenizer, err = r.tokenizer(step); err != nil {
+		return err
+	}
 	if err := save(StepDir(r.checkpoints(), step), c, origin{r.madeBy(step), r.Inputs}); err != nil {
 		return err
 	}
@@ -162,8 +184,8 @@ func (r *Run) Save(step, limit int, c Checkpoint) error {
 
 func (r *Run) bestDir() string { return filepath.Join(r.Dir, "best") }
 
-// SaveBest keeps m in Dir/best, in place of what was best before.
-func (r *Run) SaveBest(m *gpt.Model) error { return SaveModel(r.bestDir(), m, r.Tokenizer) }
+// SaveBest keeps m, the model of a step, in Dir/best, in place of what was best before.
+func (r *Run) SaveBest(step int, m *gpt.Model) error { return r.saveModel(r.bestDir(), step, m) }
 
 // Best sets m's parameters to those that SaveBest kept last.
 func (r *Run) Best(m *gpt.Model) error {
@@ -182,7 +204,31 @@ func (r *Run) Best(m *gpt.Model) error {
 	return nil
 }
 
-// Finish writes the trained model to Dir/model.
-func (r *Run) Finish(m *gpt.Model) error {
-	return SaveModel(filepath.Join(r.Dir, "model"), m, r.Tokenizer)
+// Finish writes the trained model, that of a step, to Dir/model.
+func (r *Run) Finish(step int, m *gpt.Model) error {
+	return r.saveModel(filepath.Join(r.Dir, "model"), step, m)
+}
+
+// Replace writes m in the place of the model that Finish wrote, of which it is another form, with its lineage.
+func (r *Run) Replace(m *gpt.Model) error {
+	dir := filepath.Join(r.Dir, "model")
+	lineage, err := ReadLineage(dir)
+	if err != nil {
+		return err
+	}
+	t := r.Tokenizer
+	if lineage != nil {
+		if t, err = lineage.beside(t); err != nil {
+			return err
+		}
+	}
+	return SaveModel(dir, m, t)
+}
+
+func (r *Run) saveModel(dir string, step int, m *gpt.Model) error {
+	t, err := r.tokenizer(step)
+	if err != nil {
+		return err
+	}
+	return SaveModel(dir, m, t)
 }

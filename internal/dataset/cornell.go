@@ -196,7 +196,7 @@ func letter(raw []byte) (kind string, text []byte) {
 // detectLetters reports whether each of the first lines is one of the older form, and some have text.
 func detectLetters(s Sample) bool {
 	lines := bytes.Split(s.Raw, []byte{'\n'})
-	if len(s.Raw) == window {
+	if len(s.Raw) == Window {
 		lines = lines[:len(lines)-1]
 	}
 	texts := 0

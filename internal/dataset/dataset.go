@@ -92,7 +92,7 @@ type Report struct {
 // Note counts something that happened while reading.
 type Note struct {
 	Count int
-	First string // where it happened first
+	First string // where it happened first; "" if at no one line
 }
 
 const maxReasons = 5
@@ -114,13 +114,24 @@ func (r *Report) note(what string, count int, f *File, line int) {
 	}
 	n, ok := r.Notes[what]
 	if !ok {
-		n.First = fmt.Sprintf("%s:%d", f.Path, line)
+		n.First = place(f.Path, line)
 	}
 	n.Count += count
 	if r.Notes == nil {
 		r.Notes = map[string]Note{}
 	}
 	r.Notes[what] = n
+}
+
+// tally counts what happened at no one line.
+func (r *Report) tally(what string, count int) {
+	if r == nil {
+		return
+	}
+	if r.Notes == nil {
+		r.Notes = map[string]Note{}
+	}
+	r.Notes[what] = Note{Count: r.Notes[what].Count + count}
 }
 
 func (r *Report) ignore(path string) {
@@ -143,7 +154,11 @@ func (r *Report) format(name string) {
 func (r *Report) Lines() (out []string) {
 	for _, what := range slices.Sorted(maps.Keys(r.Notes)) {
 		n := r.Notes[what]
-		out = append(out, fmt.Sprintf("%d %s, the first at %s", n.Count, what, n.First))
+		line := fmt.Sprintf("%s: %d", what, n.Count)
+		if n.First != "" {
+			line += ", the first at " + n.First
+		}
+		out = append(out, line)
 	}
 	if r.Skipped > 0 {
 		out = append(out, fmt.Sprintf("skipped %d that could not be read:", r.Skipped))
@@ -159,7 +174,7 @@ func (r *Report) Lines() (out []string) {
 		if n > maxReasons {
 			list += fmt.Sprintf(" and %d more", n-maxReasons)
 		}
-		out = append(out, fmt.Sprintf("ignored %d files of no known kind: %s", n, list))
+		out = append(out, "ignored beside the data: "+list)
 	}
 	return out
 }
@@ -167,7 +182,7 @@ func (r *Report) Lines() (out []string) {
 // Bad is the error of a record that cannot be read although those after it can.
 type Bad struct {
 	File string
-	Line int // the record's first line, or that of the mistake where it is known; 0 if the format has no lines
+	Line int // the record's first line, or that of the mistake where it is known; of a Parquet file the row; 0 if the format has neither
 	Err  error
 }
 
@@ -175,7 +190,15 @@ func (b *Bad) Error() string {
 	if b.Line == 0 {
 		return fmt.Sprintf("%s: %v", b.File, b.Err)
 	}
-	return fmt.Sprintf("%s:%d: %v", b.File, b.Line, b.Err)
+	return fmt.Sprintf("%s: %v", place(b.File, b.Line), b.Err)
+}
+
+// place names a line of a file, or a row of one that has no lines.
+func place(path string, line int) string {
+	if (&File{Path: path}).Ext() == parquetExtension {
+		return fmt.Sprintf("%s: row %d", path, line)
+	}
+	return fmt.Sprintf("%s:%d", path, line)
 }
 
 func (b *Bad) Unwrap() error { return b.Err }

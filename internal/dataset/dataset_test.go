@@ -84,7 +84,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 		{"gap.jsonl", `{` + two + `,"ranks":[1,3],"labeler":"w"}`, `field "ranks": found [1 3], expected 1 to m without a gap`, rankings},
 		{"labeler.jsonl", `{` + two + `,"ranks":[1,2],"labeler":""}`, `field "labeler"`, rankings},
 		{"shown.jsonl", `{` + two + `,"ranks":[1,2],"labeler":"w","shown":[0,0]}`, `field "shown": found [0 0]`, rankings},
-		{"one.jsonl", `{"prompt":"p","completions":[{"text":"x"}],"ranks":[1],"labeler":"w"}`, `field "completions": found 1, expected 2 to 9`, rankings},
+		{"one.jsonl", `{"prompt":"p","completions":[{"text":"x"}],"ranks":[1],"labeler":"w"}`, `field "completions": found 1 without a label, a score or ratings, expected 2 to 64`, rankings},
 		{"pair.jsonl", `{"prompt":"p","chosen":"x"}`, `field "rejected": missing`, rankings},
 	} {
 		err := test.read(file(t, test.name, test.text))
@@ -131,7 +131,7 @@ func FuzzRankings(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r, err := parseRanking(o); err == nil && r.check() != nil {
+		if r, err := readOwn(o); err == nil && r.check() != nil {
 			t.Errorf("%s was read although %v", raw, r.check())
 		}
 	})

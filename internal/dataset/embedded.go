@@ -3,9 +3,12 @@ package dataset
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	_ "embed" // for the reviews
+	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -47,4 +50,15 @@ func Reviews() ([]Review, error) {
 		out = append(out, Review{sides[0][i], true}, Review{sides[1][i], false})
 	}
 	return out, nil
+}
+
+// EmbeddedSources returns the embedded files that Reviews reads.
+func EmbeddedSources() []Source {
+	var out []Source
+	for name, raw := range map[string][]byte{"reviews.neg.txt.gz": negative, "reviews.pos.txt.gz": positive} {
+		sum := sha256.Sum256(raw)
+		out = append(out, Source{name, hex.EncodeToString(sum[:]), int64(len(raw))})
+	}
+	slices.SortFunc(out, func(a, b Source) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }

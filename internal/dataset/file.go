@@ -24,11 +24,12 @@ type File struct {
 	listed bool // found in a directory
 	stdin  io.Reader
 	in     *bufio.Reader
+	packed bool // compressed
 	close  []func()
 }
 
-// window is how far a file can be looked into before it is read.
-const window = 256 << 10
+// Window is how far a file can be looked into before it is read.
+const Window = 256 << 10
 
 // Ext returns the extension of the file's name below that of its compression, in lower case.
 func (f *File) Ext() string {
@@ -48,10 +49,11 @@ func (f *File) Reader() (*bufio.Reader, error) {
 	}
 	packed := bufio.NewReaderSize(raw, 64<<10)
 	in, err := f.unpack(packed)
+	f.packed = in != io.Reader(packed)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	f.in = bufio.NewReaderSize(in, window)
+	f.in = bufio.NewReaderSize(in, Window)
 	switch mark, _ := f.in.Peek(3); {
 	case bytes.HasPrefix(mark, []byte("\xef\xbb\xbf")):
 		_, err = f.in.Discard(3)
@@ -82,18 +84,30 @@ func (f *File) unpack(in *bufio.Reader) (io.Reader, error) {
 	ext := strings.ToLower(filepath.Ext(f.Path))
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		return gzip.NewReader(in)
+		z, err := gzip.NewReader(in)
+		return unpacked{z}, err
 	case bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), ext == ".zst" && len(magic) == 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:], []byte{0x2a, 0x4d, 0x18}):
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1))
 		if err != nil {
 			return nil, err
 		}
 		f.close = append(f.close, z.Close)
-		return z, nil
+		return unpacked{z}, nil
 	case ext == ".gz" || ext == ".zst":
 		return nil, fmt.Errorf("found %q at its beginning, expected a %s file", magic, ext)
 	}
 	return in, nil
+}
+
+// unpacked reads what was compressed. Its end before its time is an error unlike that of a file which is shorter than wanted.
+type unpacked struct{ in io.Reader }
+
+func (u unpacked) Read(p []byte) (int, error) {
+	n, err := u.in.Read(p)
+	if err == io.ErrUnexpectedEOF {
+		err = errors.New("found the end of the file inside its compressed data")
+	}
+	return n, err
 }
 
 // Close ends the use of a file.
@@ -108,7 +122,9 @@ func (f *File) Close() {
 func (f *File) bad(line int, err error) error { return &Bad{f.Path, line, err} }
 
 // fatal returns an error after which nothing of the file can be read.
-func (f *File) fatal(line int, err error) error { return fmt.Errorf("%s:%d: %w", f.Path, line, err) }
+func (f *File) fatal(line int, err error) error {
+	return fmt.Errorf("%s: %w", place(f.Path, line), err)
+}
 
 // expand returns the files that paths name. A directory stands for those below it, in the order of their names,
 // that have one of the extensions; the others are reported.

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -29,8 +30,8 @@ type Format struct {
 	WriteRankings func(io.Writer, iter.Seq2[Ranking, error]) error
 }
 
-// The extensions of files that hold JSON.
-var jsonExtensions = []string{".jsonl", ".json"}
+// The extensions of files that hold JSON, or its objects as rows.
+var jsonExtensions = []string{".jsonl", ".json", ".parquet"}
 
 // Formats returns all formats, those of preferences first. Where two could be meant, the one that asks for more stands first.
 // What two tables say of one name is one format.
@@ -97,11 +98,14 @@ type Sample struct {
 // sample looks into a file without reading on.
 func (f *File) sample() (Sample, error) {
 	s := Sample{Path: f.Path, Ext: f.Ext()}
+	if s.Ext == parquetExtension {
+		return f.parquetSample()
+	}
 	in, err := f.Reader()
 	if err != nil {
 		return s, err
 	}
-	if s.Raw, err = in.Peek(window); err != nil && err != io.EOF {
+	if s.Raw, err = in.Peek(Window); err != nil && err != io.EOF {
 		return s, fmt.Errorf("%s: %w", f.Path, err)
 	}
 	s.Object = firstObject(s.Raw)
@@ -222,6 +226,37 @@ func (o Options) formatOf(f *File, kind Kind) (Format, error) {
 		return detect(f, kind)
 	}
 	return Named(o.Format, kind)
+}
+
+// FormatOf returns the format that the options name, or that of the first file that paths name. It reads nothing of the
+// standard input if that is a *bufio.Reader of Window bytes.
+func FormatOf(o Options, paths ...string) (Format, error) {
+	if !o.auto() {
+		return Named(o.Format, "")
+	}
+	o.Report = nil
+	files, err := o.files("", paths)
+	if err != nil {
+		return Format{}, err
+	}
+	var first error
+	for _, f := range files {
+		format, err := detect(f, "")
+		packed := f.packed
+		f.Close()
+		switch {
+		case f.Path == "-" && packed:
+			return Format{}, errors.New("-: found compressed data on the standard input, expected the name of its format with it")
+		case err == nil:
+			return format, nil
+		case first == nil:
+			first = err
+		}
+		if !f.listed || !isProse(f) {
+			break
+		}
+	}
+	return Format{}, first
 }
 
 // isProse reports whether a file may be a text that only stands beside data, like a README.

@@ -18,6 +18,7 @@ const (
 // controls there are read as Windows-1252, whose quotes and dashes they are in practice; what is a control in both is
 // left out; a line that is UTF-8 beyond ASCII is taken as that. All three are noted.
 func (o Options) latin1(raw []byte, f *File, line int) string {
+	raw = bytes.TrimRight(raw, "\r")
 	if plain(raw) {
 		return string(raw)
 	}

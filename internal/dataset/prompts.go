@@ -65,10 +65,16 @@ func readAs[T any](o Options, paths []string, reader func(*File) iter.Seq2[T, er
 
 // Completion is one text that answers a prompt.
 type Completion struct {
-	Model    string          `json:"model"`
-	Text     string          `json:"text"`
-	Tokens   []int32         `json:"tokens,omitempty"`
-	Sampling json.RawMessage `json:"sampling,omitempty"`
+	Model    string             `json:"model"`
+	Text     string             `json:"text"`
+	Messages []Message          `json:"messages,omitempty"` // the turns, if it is more than an assistant's one; Text is then their Transcript
+	ID       string             `json:"id,omitempty"`       // the source's name for it
+	Tokens   []int32            `json:"tokens,omitempty"`
+	Sampling json.RawMessage    `json:"sampling,omitempty"`
+	Score    *float64           `json:"score,omitempty"`   // a judge's or a reward model's; nil if there is none
+	Label    *bool              `json:"label,omitempty"`   // whether it is good, judged without any other; nil if not judged so
+	Ratings  map[string]float64 `json:"ratings,omitempty"` // the labeler's ratings by axis
+	Note     string             `json:"note,omitempty"`    // the labeler's note on it
 }
 
 // Group is a prompt with the completions to rank.
@@ -166,10 +172,7 @@ func completions(o object) (out []Completion, err error) {
 			c.Model, err = optional[string](each, "model")
 		}
 		if err == nil {
-			c.Tokens, err = optional[[]int32](each, "tokens")
-		}
-		if err == nil {
-			c.Sampling, err = optional[json.RawMessage](each, "sampling")
+			err = c.readRest(each)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("completion %d: %w", k, err)

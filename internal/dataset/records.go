@@ -182,15 +182,18 @@ func (s *splitter) value(c byte) (record, error) {
 	return record{begin, s.raw}, nil
 }
 
-// located is an object with the line of the file that it begins at.
+// located is an object with the line of the file that it begins at, or the row that it is.
 type located struct {
 	object
 	line int
 }
 
 // objects yields every object of a file: of every line that is not blank, or, in a .json file and where the file begins
-// with an array, of every value. One that is no object is bad.
+// with an array, of every value; of every row of a Parquet file. One that is no object is bad.
 func (f *File) objects() iter.Seq2[located, error] {
+	if f.Ext() == parquetExtension {
+		return f.parquetRows()
+	}
 	return func(yield func(located, error) bool) {
 		in, err := f.Reader()
 		if err != nil {

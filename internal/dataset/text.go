@@ -52,53 +52,84 @@ func readText(o Options, f *File) iter.Seq2[Document, error] {
 	if o.Text.Split == "paragraph" || o.Text.Split == "line" {
 		return splitText(f, o.Text.Split == "line")
 	}
-	return wholeText(f)
+	return wholeText(f, piece)
 }
 
-// wholeText yields a file that is not empty as one document, in pieces if it is long. A line that is no UTF-8 is bad and
-// left out.
-func wholeText(f *File) iter.Seq2[Document, error] {
+// wholeText yields a file that is not empty as one document, in pieces of about size bytes if it is longer. A line that
+// is no UTF-8 is bad and left out.
+func wholeText(f *File, size int) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
 		in, err := f.Reader()
 		if err != nil {
 			yield(Document{}, err)
 			return
 		}
-		var held []byte
-		line, first := 1, true // line is the one that held begins in
-		for {
-			n := len(held)
-			held = slices.Grow(held, piece)[:n+piece]
-			read, err := io.ReadFull(in, held[n:])
-			held = held[:n+read]
+		var raw, text []byte // read but not looked at; fit to be a document
+		bad := func(line int, err error) bool { return yield(Document{}, f.bad(line, err)) }
+		for line, first := 1, true; ; {
+			n := len(raw)
+			raw = slices.Grow(raw, size)[:n+size]
+			read, err := io.ReadFull(in, raw[n:])
+			raw = raw[:n+read]
 			last := err == io.EOF || err == io.ErrUnexpectedEOF
 			if err != nil && !last {
-				yield(Document{}, f.fatal(line+bytes.Count(held, []byte{'\n'}), err))
+				yield(Document{}, f.fatal(line+bytes.Count(raw, []byte{'\n'}), err))
 				return
 			}
-			cut := len(held)
+			end := wholeLines(raw, last)
+			var more bool
+			if text, more = appendValid(text, raw[:end], line, bad); !more {
+				return
+			}
+			line += bytes.Count(raw[:end], []byte{'\n'})
+			raw = append(raw[:0], raw[end:]...)
+			cut := len(text)
 			if !last {
-				cut = lastBorder(held)
+				cut = lastBorder(text)
 			}
-			if cut == 0 && !last {
-				if len(held) < maxRecord {
-					continue
-				}
-				yield(Document{}, f.fatal(line, fmt.Errorf("found no white space in %d bytes, expected text", len(held))))
+			switch {
+			case cut == 0 && !last && len(text)+len(raw) > maxRecord:
+				yield(Document{}, f.fatal(line, fmt.Errorf("found no word's end in %d bytes, expected text", len(text)+len(raw))))
+				return
+			case cut == 0 && (first || !last):
+			case !yield(Document{string(text[:cut]), last}, nil):
+				return
+			default:
+				first = false
+			}
+			if last {
 				return
 			}
-			text, more := validLines(f, held[:cut], line, yield)
-			if !more || last && text == "" && first {
-				return
-			}
-			first = false
-			if !yield(Document{text, last}, nil) || last {
-				return
-			}
-			line += bytes.Count(held[:cut], []byte{'\n'})
-			held = append(held[:0], held[cut:]...)
+			text = append(text[:0], text[cut:]...)
 		}
 	}
+}
+
+// wholeLines returns where the last line of raw ends; where a line is longer than raw, the last word's.
+func wholeLines(raw []byte, last bool) int {
+	if last {
+		return len(raw)
+	}
+	if i := bytes.LastIndexByte(raw, '\n'); i >= 0 {
+		return i + 1
+	}
+	return bytes.LastIndexByte(raw, ' ') + 1
+}
+
+// appendValid appends the lines of raw that are UTF-8 to text. The first is of the number given.
+func appendValid(text, raw []byte, line int, bad func(line int, err error) bool) ([]byte, bool) {
+	if utf8.Valid(raw) {
+		return append(text, raw...), true
+	}
+	for each := range bytes.Lines(raw) {
+		if utf8.Valid(each) {
+			text = append(text, each...)
+		} else if !bad(line, notUTF8(each)) {
+			return nil, false
+		}
+		line++
+	}
+	return text, true
 }
 
 // lastBorder returns where the text can be cut (see Document), best before the end of a line; 0 if nowhere.
@@ -129,25 +160,6 @@ func solid(text []byte) bool {
 		return false
 	}
 	return r > ' ' && r < 0x7f || unicode.IsLetter(r) || unicode.IsNumber(r)
-}
-
-// validLines returns the text without the lines that are no UTF-8, which it yields as bad.
-func validLines(f *File, raw []byte, line int, yield func(Document, error) bool) (string, bool) {
-	if utf8.Valid(raw) {
-		return string(raw), true
-	}
-	good := make([]byte, 0, len(raw))
-	for each := range bytes.Lines(raw) {
-		if utf8.Valid(each) {
-			good = append(good, each...)
-		} else if !yield(Document{}, f.bad(line, notUTF8(each))) {
-			return "", false
-		}
-		if each[len(each)-1] == '\n' {
-			line++
-		}
-	}
-	return string(good), true
 }
 
 func notUTF8(raw []byte) error {

@@ -34,10 +34,12 @@ func AttentionStore(kt, v, key, value []float32, ld, hd, cap, t0, t1 int) {
 func AttentionScratch(hd, cap int) int { return tileRows * (cap + roundUp(hd, panel)) }
 
 // Attention computes one head's outputs o = softmax(q k^T / sqrt(hd)) v for the queries of positions t0 to t1,
-// each over the positions up to its own. The rows of o and q begin at position t0.
-func Attention(o []float32, ldo int, q []float32, ldq int, kt, v []float32, hd, cap, t0, t1 int, scratch []float32) {
+// each over the positions up to its own. The rows of o and q begin at position t0, and so do the keys of drop, which
+// drops from the softmax.
+func Attention(o []float32, ldo int, q []float32, ldq int, kt, v []float32, drop Dropout, hd, cap, t0, t1 int, scratch []float32) {
 	nk, nv := AttentionSize(hd, cap)
-	C.k_attention(f32("o", o, span(t1-t0, ldo, hd)), i(ldo), f32("q", q, span(t1-t0, ldq, hd)), i(ldq), f32("kt", kt, nk), f32("v", v, nv),
+	keys, salt, keep, scale := drop.in(t1 - t0)
+	C.k_attention(f32("o", o, span(t1-t0, ldo, hd)), i(ldo), f32("q", q, span(t1-t0, ldq, hd)), i(ldq), f32("kt", kt, nk), f32("v", v, nv), keys, salt, keep, scale,
 		i(hd), i(t0), i(t1), f32("scratch", scratch, AttentionScratch(hd, cap)))
 }
 
@@ -78,10 +80,12 @@ func AttentionBackwardScratch(hd, t int) int {
 }
 
 // AttentionBackward computes the gradients of one head's queries, keys and values in one sequence of t positions
-// from do, the gradient of the outputs of the queries t0 to t1; its rows begin at t0. qkv and dqkv begin at the head's
+// from do, the gradient of the outputs of the queries t0 to t1; its rows begin at t0, as drop's keys, and drop is that of
+// Attention. qkv and dqkv begin at the head's
 // query in the sequence's first row; key and value stand c and 2c floats further. dqkv is overwritten; queries
 // without an output get 0.
-func AttentionBackward(dqkv, qkv []float32, ld int, do []float32, lddo, c, hd, t, t0, t1 int, scratch []float32) {
+func AttentionBackward(dqkv, qkv []float32, ld int, do []float32, lddo int, drop Dropout, c, hd, t, t0, t1 int, scratch []float32) {
+	keys, salt, keep, scale := drop.in(t1 - t0)
 	C.k_attention_backward(f32("dqkv", dqkv, span(t, ld, 2*c+hd)), i(ld), f32("qkv", qkv, span(t, ld, 2*c+hd)), i(ld),
-		f32("do", do, span(t1-t0, lddo, hd)), i(lddo), i(c), i(hd), i(t), i(t0), i(t1), f32("scratch", scratch, AttentionBackwardScratch(hd, t)))
+		f32("do", do, span(t1-t0, lddo, hd)), i(lddo), keys, salt, keep, scale, i(c), i(hd), i(t), i(t0), i(t1), f32("scratch", scratch, AttentionBackwardScratch(hd, t)))
 }

@@ -69,8 +69,8 @@ INLINE void probabilities(float *s, int64_t t, int64_t end, float scale) {
 	for (; j < end; j += LANES) store(s + j, set1(0.0f));
 }
 
-// attention: outputs of the queries t0 to t1 (rows of q and o start at t0). scratch holds TILE*(cap + hdp) floats.
-static void attention(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v,
+// attention: outputs of the queries t0 to t1 (rows of q and o start at t0), whose probabilities drop drops from, row by row. scratch holds TILE*(cap + hdp) floats.
+static void attention(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v, const rlhf_dropout *drop,
 	int64_t hd, int64_t t0, int64_t t1, float *scratch) {
 	const int64_t hdp = round_up(hd, PANEL);
 	const float scale = 1.0f / sqrtf((float)hd);
@@ -78,7 +78,10 @@ static void attention(float *o, int64_t ldo, const float *q, int64_t ldq, const 
 		const int64_t n = least(t1 - t, TILE), end = round_up(t + n, PANEL);
 		float *s = scratch, *out = scratch + TILE * end;
 		for (int64_t j = 0; j < end; j += PANEL) tile_rows(n, s + j, end, q, ldq, kt + j * hd, PANEL, no_start, 0, NULL, hd);
-		for (int64_t r = 0; r < n; r++) probabilities(s + r * end, t + r, end, scale);
+		for (int64_t r = 0; r < n; r++) {
+			probabilities(s + r * end, t + r, end, scale);
+			if (drop->keys) drop_row(s + r * end, NULL, s + r * end, end, drop->keys[t + r - t0], drop);
+		}
 		for (int64_t e = 0; e < hdp; e += PANEL) tile_rows(n, out + e, hdp, s, end, v + e, hdp, no_start, 0, NULL, t + n);
 		for (int64_t r = 0; r < n; r++) memcpy(o + r * ldo, out + r * hdp, hd * sizeof(float));
 	}
@@ -142,6 +145,7 @@ static void decode(float *o, const float *q, const float *kt, int64_t nk, int64_
 // holds query, key and value of all heads, c apart; those from h0 to h1 are in work. scratch holds (nh+TILE)*(cap + hdp) floats.
 static void attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
 	int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *scratch) {
+	const rlhf_dropout none = {0};
 	const int64_t hd = c / nh, nk = cap * hd, nv = cap * round_up(hd, PANEL);
 	for (int64_t i = 0; i < slots; i++) {
 		const float *q = qkv + rows[i] * 3 * c;
@@ -150,17 +154,17 @@ static void attention_cached(float *o, const float *qkv, float *cache, const int
 		for (int64_t h = h0; h < h1; h++) {
 			float *k = kt + h * (nk + nv);
 			attention_store(k, k + nk, q + c + h * hd, q + 2 * c + h * hd, 3 * c, hd, t0, t1);
-			if (feeds[i] > 1) attention(out + h * hd, c, q + h * hd, 3 * c, k, k + nk, hd, t0, t1, scratch);
+			if (feeds[i] > 1) attention(out + h * hd, c, q + h * hd, 3 * c, k, k + nk, &none, hd, t0, t1, scratch);
 		}
 		if (feeds[i] == 1) decode(out + h0 * hd, q + h0 * hd, kt + h0 * (nk + nv), nk, nv, h1 - h0, hd, t0, scratch);
 	}
 }
 
-// attention_gradients sets p and ds (QUERIES, cap) to the probabilities of the queries n0 to n1 and to the gradients of
-// their scores, 0 past each query's own position, and dq (., hdp) to their own gradients. q and g = do are rows from
-// position n0 on; k (., hdp) are rows from position 0 on; kt and vt are panels of keys and of values.
+// attention_gradients sets p and ds (QUERIES, cap) to the probabilities of the queries n0 to n1, less what drop dropped of
+// them, and to the gradients of their scores, 0 past each query's own position, and dq (., hdp) to their own gradients. q,
+// g = do and drop's keys, at keys, are rows from position n0 on; k (., hdp) are rows from position 0 on; kt and vt are panels of keys and of values.
 static void attention_gradients(float *p, float *ds, float *dq, const float *q, const float *g, const float *k, const float *kt, const float *vt,
-	int64_t hd, int64_t cap, int64_t n0, int64_t n1) {
+	const rlhf_dropout *drop, const uint64_t *keys, int64_t hd, int64_t cap, int64_t n0, int64_t n1) {
 	const int64_t hdp = round_up(hd, PANEL);
 	const float scale = 1.0f / sqrtf((float)hd);
 	for (int64_t n = n0; n < n1; n += TILE, p += TILE * cap, ds += TILE * cap, q += TILE * hdp, g += TILE * hdp, dq += TILE * hdp) {
@@ -172,11 +176,13 @@ static void attention_gradients(float *p, float *ds, float *dq, const float *q, 
 		for (int64_t r = 0; r < mr; r++) {
 			float *pr = p + r * cap, *dr = ds + r * cap;
 			probabilities(pr, n + r, cap, scale);
+			if (keys) drop_row(dr, NULL, dr, end, keys[n + r - n0], drop);  // o = sum_j m_j p_j v_j, so dp_j = m_j (do . v_j)
 			vf s = set1(0.0f);
 			for (int64_t j = 0; j < end; j += LANES) s = FMA(load(pr + j), load(dr + j), s);
 			const vf mean = set1(sum(s));
 			for (int64_t j = 0; j < end; j += LANES) store(dr + j, load(pr + j) * (load(dr + j) - mean) * set1(scale));
 			for (int64_t j = end; j < cap; j += LANES) store(dr + j, set1(0.0f));
+			if (keys) drop_row(pr, NULL, pr, end, keys[n + r - n0], drop);
 		}
 		for (int64_t e = 0; e < hdp; e += PANEL) tile_rows(mr, dq + e, hdp, ds, cap, k + e, hdp, no_start, 0, NULL, n + mr);
 	}
@@ -184,10 +190,10 @@ static void attention_gradients(float *p, float *ds, float *dq, const float *q, 
 
 // attention_backward: gradient with respect to q, k and v of one head of one sequence of length t, whose queries t0 to
 // t1 had outputs; the others' gradients are 0. qkv points at the head's query in the sequence's first row, its key and
-// value stand c and 2c floats further; dqkv alike, and is overwritten. do starts at position t0. Forward was
-// o = softmax(scale q k^T) v. scratch holds 2*hd*cap + (6*hdp + 2*QUERIES)*cap floats, cap being t rounded up to PANEL.
+// value stand c and 2c floats further; dqkv alike, and is overwritten. do and drop's keys start at position t0. Forward was
+// o = drop(softmax(scale q k^T)) v. scratch holds 2*hd*cap + (6*hdp + 2*QUERIES)*cap floats, cap being t rounded up to PANEL.
 static void attention_backward(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
-	int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch) {
+	const rlhf_dropout *drop, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch) {
 	const int64_t cap = round_up(t, PANEL), hdp = round_up(hd, PANEL);
 	float *kt = scratch, *vt = kt + hd * cap;                                           // (cap/PANEL, hd, PANEL)
 	float *k = vt + hd * cap, *q = k + cap * hdp, *g = q + cap * hdp, *dq = g + cap * hdp; // (cap, hdp)
@@ -202,7 +208,8 @@ static void attention_backward(float *dqkv, int64_t lddqkv, const float *qkv, in
 	memset(dk, 0, 2 * cap * hdp * sizeof(float));
 	for (int64_t n0 = t0; n0 < t1; n0 += QUERIES) {
 		const int64_t n1 = least(n0 + QUERIES, t1), at = (n0 - t0) * hdp;
-		attention_gradients(p, ds, dq + at, q + at, g + at, k, kt, vt, hd, cap, n0, n1);
+		const uint64_t *keys = drop->keys ? drop->keys + n0 - t0 : NULL;
+		attention_gradients(p, ds, dq + at, q + at, g + at, k, kt, vt, drop, keys, hd, cap, n0, n1);
 		for (int64_t j = 0; j < n1; j += TILE) {
 			const int64_t mr = least(n1 - j, TILE), skip = j > n0 ? j - n0 : 0, terms = n1 - n0 - skip;  // queries before j do not see it
 			for (int64_t e = 0; e < hdp; e += PANEL) {

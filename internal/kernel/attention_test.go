@@ -9,6 +9,15 @@ import (
 
 // naiveAttention returns one head's outputs (T, hd) from q, k, v (T, hd).
 func naiveAttention(q, k, v []float64, T, hd int) []float64 {
+	ones := make([]float64, T*T)
+	for i := range ones {
+		ones[i] = 1
+	}
+	return naiveMaskedAttention(q, k, v, ones, T, hd)
+}
+
+// naiveMaskedAttention is naiveAttention whose probabilities, (T, T), are multiplied by mask.
+func naiveMaskedAttention(q, k, v, mask []float64, T, hd int) []float64 {
 	out := make([]float64, T*hd)
 	for i := range T {
 		p, total := make([]float64, i+1), 0.0
@@ -18,7 +27,7 @@ func naiveAttention(q, k, v []float64, T, hd int) []float64 {
 		}
 		for j := range i + 1 {
 			for e := range hd {
-				out[i*hd+e] += p[j] / total * v[j*hd+e]
+				out[i*hd+e] += mask[i*T+j] * p[j] / total * v[j*hd+e]
 			}
 		}
 	}
@@ -44,7 +53,7 @@ func TestAttention(t *testing.T) {
 			kt, v, scratch := make([]float32, nk), make([]float32, nv), make([]float32, AttentionScratch(hd, cap))
 			AttentionStore(kt, v, qkv[C+hd:], qkv[2*C+hd:], ld, hd, cap, 0, T)
 			out := make([]float32, T*C)
-			Attention(out[hd:], C, qkv[hd:], ld, kt, v, hd, cap, 0, T, scratch)
+			Attention(out[hd:], C, qkv[hd:], ld, kt, v, Dropout{}, hd, cap, 0, T, scratch)
 			want, got := naiveAttention(head(0), head(1), head(2), T, hd), []float32{}
 			for i := range T {
 				got = append(got, out[i*C+hd:(i+1)*C]...)
@@ -59,7 +68,7 @@ func TestAttention(t *testing.T) {
 			scratch = make([]float32, AttentionScratch(hd, large))
 			for i := range T {
 				AttentionStore(kt2, v2, qkv[i*ld+C+hd:], qkv[i*ld+2*C+hd:], ld, hd, large, i, i+1)
-				Attention(one[hd:], C, qkv[i*ld+hd:], ld, kt2, v2, hd, large, i, i+1, scratch)
+				Attention(one[hd:], C, qkv[i*ld+hd:], ld, kt2, v2, Dropout{}, hd, large, i, i+1, scratch)
 				if !slices.Equal(one[hd:], out[i*C+hd:(i+1)*C]) {
 					t.Fatalf("attention %v: position %d decoded alone differs", s, i)
 				}
@@ -67,7 +76,7 @@ func TestAttention(t *testing.T) {
 
 			dqkv := make([]float32, T*ld)
 			scratch = make([]float32, AttentionBackwardScratch(hd, T))
-			AttentionBackward(dqkv[hd:], qkv[hd:], ld, do[hd:], C, C, hd, T, 0, T, scratch)
+			AttentionBackward(dqkv[hd:], qkv[hd:], ld, do[hd:], C, Dropout{}, C, hd, T, 0, T, scratch)
 			var d []float64
 			for i := range T {
 				d = append(d, wide(do[i*C+hd:(i+1)*C])...)
@@ -131,8 +140,8 @@ func TestAttentionBackwardOfSomeQueries(t *testing.T) {
 		}
 		whole, some := make([]float32, T*ld), normal(T*ld)
 		scratch := make([]float32, AttentionBackwardScratch(hd, T))
-		AttentionBackward(whole, qkv, ld, do, hd, hd, hd, T, 0, T, scratch)
-		AttentionBackward(some, qkv, ld, do[t0*hd:], hd, hd, hd, T, t0, t1, scratch)
+		AttentionBackward(whole, qkv, ld, do, hd, Dropout{}, hd, hd, T, 0, T, scratch)
+		AttentionBackward(some, qkv, ld, do[t0*hd:], hd, Dropout{}, hd, hd, T, t0, t1, scratch)
 		if !slices.Equal(whole, some) {
 			t.Error("gradients of some queries differ")
 		}

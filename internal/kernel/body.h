@@ -4,6 +4,7 @@
 #include "activation.h"
 #include "matmul.h"
 #include "rows.h"
+#include "dropout.h"
 #include "attention.h"
 #include "head.h"
 #include "filter.h"
@@ -26,7 +27,7 @@ const rlhf_kernels ISA_TABLE = {
 	.name = ISA_NAME, .panel = PANEL, .tile = TILE, .kblock = KBLOCK, .outer_rows = OUTER_ROWS, .queries = QUERIES,
 	.pack = pack, .matmul = matmul, .outer = outer, .column_sum = column_sum,
 	.layernorm = layernorm, .layernorm_backward = layernorm_backward, .layernorm_backward_params = layernorm_backward_params,
-	.activation_backward = activation_backward,
+	.activation_backward = activation_backward, .dropout = dropout,
 	.attention_store = attention_store, .attention = attention, .attention_cached = attention_cached, .attention_backward = attention_backward,
 	.embed = embed, .embed_backward = embed_backward,
 	.head_blocks = head_blocks, .head = head, .head_backward = head_backward, .sample = sample, .candidates = candidates, .dot = dot, .dot_backward = dot_backward,

@@ -28,15 +28,23 @@ CALL void k_activation_backward(int kind, float *dx, float *y, const float *x, c
 CALL void k_attention_store(float *kt, float *v, const float *kr, const float *vr, int64_t ld, int64_t hd, int64_t t0, int64_t t1) {
 	rlhf_kernel->attention_store(kt, v, kr, vr, ld, hd, t0, t1);
 }
-CALL void k_attention(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v, int64_t hd, int64_t t0, int64_t t1, float *s) {
-	rlhf_kernel->attention(o, ldo, q, ldq, kt, v, hd, t0, t1, s);
+CALL void k_dropout(float *y, const float *plus, const float *x, const uint64_t *keys, uint64_t salt, uint32_t keep, float scale, int64_t rows, int64_t c) {
+	const rlhf_dropout d = {keys, salt, keep, scale};
+	rlhf_kernel->dropout(y, plus, x, &d, rows, c);
+}
+CALL void k_attention(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v, const uint64_t *keys, uint64_t salt, uint32_t keep, float scale,
+	int64_t hd, int64_t t0, int64_t t1, float *s) {
+	const rlhf_dropout d = {keys, salt, keep, scale};
+	rlhf_kernel->attention(o, ldo, q, ldq, kt, v, &d, hd, t0, t1, s);
 }
 CALL void k_attention_cached(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
 	int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *s) {
 	rlhf_kernel->attention_cached(o, qkv, cache, caches, rows, feeds, ats, slots, c, nh, h0, h1, cap, s);
 }
-CALL void k_attention_backward(float *dqkv, int64_t ldd, const float *qkv, int64_t ldq, const float *dout, int64_t ldo, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *s) {
-	rlhf_kernel->attention_backward(dqkv, ldd, qkv, ldq, dout, ldo, c, hd, t, t0, t1, s);
+CALL void k_attention_backward(float *dqkv, int64_t ldd, const float *qkv, int64_t ldq, const float *dout, int64_t ldo,
+	const uint64_t *keys, uint64_t salt, uint32_t keep, float scale, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *s) {
+	const rlhf_dropout d = {keys, salt, keep, scale};
+	rlhf_kernel->attention_backward(dqkv, ldd, qkv, ldq, dout, ldo, &d, c, hd, t, t0, t1, s);
 }
 CALL void k_embed(float *x, const int32_t *tok, const int32_t *pos, const float *wte, const float *wpe, int64_t rows, int64_t c) {
 	rlhf_kernel->embed(x, tok, pos, wte, wpe, rows, c);

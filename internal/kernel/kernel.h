@@ -27,6 +27,14 @@ enum {
 	RLHF_QUICK_GELU,
 };
 
+// Dropout of rows of numbers; see dropout.h.
+typedef struct {
+	const uint64_t *keys;  // of the rows, or NULL for no dropout
+	uint64_t salt;         // of the place in the model
+	uint32_t keep;         // of 2^32 draws so many keep a number
+	float scale;           // of what is kept
+} rlhf_dropout;
+
 typedef struct {
 	const char *name;
 	int panel;       // outputs of a packed panel, twice the floats of a vector
@@ -49,14 +57,15 @@ typedef struct {
 	void (*layernorm_backward_params)(float *dgain, float *dbias, const float *dy, const float *x, const float *mean,
 		const float *rstd, int64_t rows, int64_t c, int64_t c0, int64_t c1);
 	void (*activation_backward)(int activation, float *dx, float *y, const float *x, const float *dy, int64_t n);
+	void (*dropout)(float *y, const float *plus, const float *x, const rlhf_dropout *d, int64_t rows, int64_t c);
 
 	void (*attention_store)(float *kt, float *v, const float *krow, const float *vrow, int64_t ld, int64_t hd, int64_t t0, int64_t t1);
-	void (*attention)(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v,
+	void (*attention)(float *o, int64_t ldo, const float *q, int64_t ldq, const float *kt, const float *v, const rlhf_dropout *drop,
 		int64_t hd, int64_t t0, int64_t t1, float *scratch);
 	void (*attention_cached)(float *o, const float *qkv, float *cache, const int64_t *caches, const int64_t *rows, const int64_t *feeds, const int64_t *ats,
 		int64_t slots, int64_t c, int64_t nh, int64_t h0, int64_t h1, int64_t cap, float *scratch);
 	void (*attention_backward)(float *dqkv, int64_t lddqkv, const float *qkv, int64_t ldqkv, const float *doo, int64_t lddo,
-		int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch);
+		const rlhf_dropout *drop, int64_t c, int64_t hd, int64_t t, int64_t t0, int64_t t1, float *scratch);
 
 	void (*embed)(float *x, const int32_t *tokens, const int32_t *positions, const float *wte, const float *wpe, int64_t rows, int64_t c);
 	void (*embed_backward)(float *dwte, float *dwpe, const float *dx, const int32_t *tokens, const int32_t *positions,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // WriteFile renders the page into a file. The file appears whole or not at all.
@@ -16,18 +15,15 @@ func WriteFile(path string, p Page) error {
 	return WriteWhole(path, b.Bytes())
 }
 
-// WriteWhole writes data to path by way of a temporary file beside it, so that
-// path never holds a part of them.
+// WriteWhole writes data to path by way of path.partial, so that path never holds a
+// part of them. What a killed process leaves of that, the next one replaces.
 func WriteWhole(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	f, err := os.Create(path + ".partial")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer os.Remove(f.Name()) // fails, rightly, once renamed
 	_, err = f.Write(data)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
 	if err == nil {
 		err = f.Sync()
 	}

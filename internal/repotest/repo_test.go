@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"compare":  {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
-	"configs": {"compare", "labeling", "ppo", "reward", "sft"},
+	"configs": {"compare", "internal/chat", "labeling", "ppo", "reward", "sft"},
 
 	// wiring, and nobody imports it
 	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/conversation", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
@@ -54,7 +54,7 @@ var allowed = map[string][]string{
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print
-	"bench":        {"gpt", "gpt/bpe", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
+	"bench":        {"gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
 	"bench/peers":  {"bench"},
 	"bench/growth": {"bench"},
 }
@@ -71,6 +71,7 @@ var only = []struct {
 	{"github.com/pressly/goose", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"gorgonia.org/", "losses stand in the stages' loss files", regexp.MustCompile(`^(internal/objective/.*|(sft|reward|ppo)/loss)\.go$`)},
 	{"gonum.org/v1/plot", "pictures are report's", regexp.MustCompile(`^internal/report/`)},
+	{"github.com/nlpodyssey/gopickle", "pickles are read where they are checked first", regexp.MustCompile(`^gpt/hf/`)},
 	{"C", "C stands behind internal/kernel", regexp.MustCompile(`^internal/kernel/`)},
 }
 

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rlhf/internal/dataset"
+	"rlhf/storage"
+)
+
+// preferenceFlags adds the flags that say how files of preferences are read.
+func (a *app) preferenceFlags(cmd *cobra.Command) *dataset.Options {
+	o := a.reading()
+	o.Report = &dataset.Report{}
+	cmd.Flags().StringVar(&o.Format, "format", "auto", "format of the files of rankings, one that data formats lists; auto tells it from each")
+	cmd.Flags().BoolVar(&o.SkipBad, "skip_bad", false, "count rankings that cannot be read, and go on")
+	return &o
+}
+
+// preferences reads rankings of any format. Completions that were judged alone are compared with the others of their
+// prompt. What was left out is said.
+func (a *app) preferences(ctx context.Context, o *dataset.Options, files []string) (out []dataset.Ranking, err error) {
+	if len(files) == 0 {
+		return nil, nil
+	}
+	for r, err := range dataset.Compared(told(ctx, a, dataset.Rankings(*o, files...)), o.Report) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	a.tell(o.Report, dataset.KindRankings)
+	return out, nil
+}
+
+// stored turns rankings of files into the database's and says what that does not hold. One of more completions than
+// it can show is an error, or is counted.
+func (a *app) stored(o *dataset.Options, list []dataset.Ranking) (out []storage.Ranking, err error) {
+	lost := map[dataset.Trait]int{}
+	many := 0
+	for i, r := range list {
+		if k := len(r.Completions); k > storage.MaxK {
+			if !o.SkipBad {
+				return nil, fmt.Errorf("ranking %d (%.40q): %d completions, expected %d to %d; --skip_bad leaves such out", i+1, r.Prompt, k, storage.MinK, storage.MaxK)
+			}
+			many++
+			continue
+		}
+		s := storedRanking(r)
+		kept := exchanged(s).Traits()
+		for _, t := range r.Traits() {
+			if !slices.Contains(kept, t) {
+				lost[t]++
+			}
+		}
+		out = append(out, s)
+	}
+	for _, t := range slices.Sorted(maps.Keys(lost)) {
+		a.say("  the database does not hold %s: lost of %s", t, counted(lost[t], "ranking"))
+	}
+	if many > 0 {
+		a.say("  skipped %s of more than %d completions", counted(many, "ranking"), storage.MaxK)
+	}
+	return out, nil
+}
+
+// export is how rankings are written.
+type export struct {
+	format   string
+	out      string
+	manifest bool
+	skipBad  bool
+	read     *dataset.Report // of the files that the rankings come from; nil if they come from a database
+}
+
+// manifest is what stands in FILE.manifest.json beside a file of rankings.
+type manifest struct {
+	File   string `json:"file"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+	dataset.Written
+}
+
+// export writes rankings whole or not at all, and says what the format does not hold of them.
+func (a *app) export(e export, seq iter.Seq2[dataset.Ranking, error]) error {
+	if e.manifest && e.out == "-" {
+		return errors.New("manifest: the standard output has no file to stand beside: name one with --out")
+	}
+	files, err := a.create(e.out, nil)
+	if err != nil {
+		return err
+	}
+	defer files.discard()
+	written, err := dataset.WriteRankings(files.parts[0].w, e.format, seq, e.skipBad)
+	if err != nil {
+		return err
+	}
+	if err := files.commit(); err != nil {
+		return err
+	}
+	if e.manifest {
+		if err := writeManifest(e.out, written); err != nil {
+			return err
+		}
+	}
+	if e.read != nil {
+		a.tell(e.read, dataset.KindRankings)
+	}
+	if e.out != "-" {
+		a.say("wrote %s as %s of %s to %s", counted(written.Rankings, "ranking"), counted(written.Rows, "row"), e.format, e.out)
+	}
+	for _, line := range written.Lines() {
+		a.say("  %s", line)
+	}
+	return nil
+}
+
+func writeManifest(path string, w dataset.Written) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(sum, f)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	raw, err := json.MarshalIndent(manifest{filepath.Base(path), n, hex.EncodeToString(sum.Sum(nil)), w}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writeWhole(path+".manifest.json", append(raw, '\n'))
+}
+
+// exportFlags adds the flags that say how rankings are written.
+func exportFlags(cmd *cobra.Command, e *export) {
+	cmd.Flags().BoolVar(&e.manifest, "manifest", false, "write FILE.manifest.json beside the file: its rows, rankings, losses, size and SHA-256")
+}
+
+// writable is a flag's list of the formats that rankings are written in.
+func writable() string { return strings.Join(dataset.Writable(), ", ") }

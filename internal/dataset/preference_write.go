@@ -1,0 +1,373 @@
+package dataset
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Trait is something that a ranking may say and a format may not hold.
+type Trait string
+
+// The traits.
+const (
+	traitTies          Trait = "ties"
+	traitLists         Trait = "more than two completions" // in one record; elsewhere they are pairs
+	traitAlone         Trait = "completions judged alone"
+	traitConversations Trait = "conversations as messages"
+	traitTurns         Trait = "completions of several turns"
+	traitSystem        Trait = "system prompts"
+	traitModels        Trait = "models"
+	traitTokens        Trait = "tokens and sampling"
+	traitScores        Trait = "scores"
+	traitLabels        Trait = "labels"
+	traitRatings       Trait = "ratings"
+	traitNotes         Trait = "notes on completions"
+	traitIDs           Trait = "ids of completions"
+	traitLabelers      Trait = "labelers"
+	traitGroups        Trait = "groups"
+	traitTimes         Trait = "times"
+	traitActiveTimes   Trait = "active times"
+	traitOrders        Trait = "orders shown"
+	traitComments      Trait = "comments"
+	traitFlags         Trait = "flags"
+	traitConfidences   Trait = "confidences"
+	traitGuidelines    Trait = "guideline versions"
+	traitExtra         Trait = "marks of extra rankings"
+	traitChoices       Trait = "choices of the best alone"
+	traitMetadata      Trait = "other fields"
+)
+
+// carriedTraits are what Ranking.carried writes.
+var carriedTraits = []Trait{traitLabelers, traitGroups, traitTimes, traitActiveTimes, traitOrders, traitComments, traitFlags, traitConfidences, traitGuidelines, traitExtra,
+	traitChoices, traitMetadata}
+
+// Traits returns what a ranking says, in the order above.
+func (r Ranking) Traits() (out []Trait) {
+	some := func(say bool, t Trait) {
+		if say {
+			out = append(out, t)
+		}
+	}
+	has := func(f func(Completion) bool) bool { return slices.ContainsFunc(r.Completions, f) }
+	some(r.tied() && !r.Choice, traitTies)
+	some(len(r.Completions) > 2, traitLists)
+	some(len(r.Completions) == 1, traitAlone)
+	some(r.Messages != nil, traitConversations)
+	some(has(func(c Completion) bool { return c.Messages != nil }), traitTurns)
+	some(r.System != "", traitSystem)
+	some(has(func(c Completion) bool { return c.Model != "" }), traitModels)
+	some(r.PromptTokens != nil || has(func(c Completion) bool { return c.Tokens != nil || c.Sampling != nil }), traitTokens)
+	some(has(func(c Completion) bool { return c.Score != nil }), traitScores)
+	some(has(func(c Completion) bool { return c.Label != nil }), traitLabels)
+	some(has(func(c Completion) bool { return c.Ratings != nil }), traitRatings)
+	some(has(func(c Completion) bool { return c.Note != "" }), traitNotes)
+	some(has(func(c Completion) bool { return c.ID != "" }), traitIDs)
+	some(r.Labeler != Imported, traitLabelers)
+	some(r.GroupID != "", traitGroups)
+	some(!r.CreatedAt.IsZero(), traitTimes)
+	some(r.ActiveMS != 0, traitActiveTimes)
+	some(r.Shown != nil, traitOrders)
+	some(r.Comment != "", traitComments)
+	some(r.Flags != nil, traitFlags)
+	some(r.Confidence != nil, traitConfidences)
+	some(r.Guideline != "", traitGuidelines)
+	some(r.Extra, traitExtra)
+	some(r.Choice, traitChoices)
+	some(r.Meta != nil, traitMetadata)
+	return out
+}
+
+// Written is what writing rankings came to.
+type Written struct {
+	Format   string        `json:"format"`
+	Rankings int           `json:"rankings"`           // that were written
+	Rows     int           `json:"rows"`               // records of the format
+	Lost     map[Trait]int `json:"lost,omitempty"`     // rankings of which the format does not hold that
+	LeftOut  int           `json:"left_out,omitempty"` // rankings that make no row: all tied, or one completion
+	Skipped  int           `json:"skipped,omitempty"`  // rankings that the format cannot hold, if told to skip them
+	Reasons  []string      `json:"reasons,omitempty"`  // of the first few of those
+	skip     bool
+}
+
+// Lines returns for people what was not written, a statement a line.
+func (w Written) Lines() (out []string) {
+	for _, t := range slices.Sorted(maps.Keys(w.Lost)) {
+		out = append(out, fmt.Sprintf("%s does not hold %s: lost of %d rankings", w.Format, t, w.Lost[t]))
+	}
+	if w.LeftOut > 0 {
+		out = append(out, fmt.Sprintf("left out %d rankings that make no row, all tied or of one completion", w.LeftOut))
+	}
+	if w.Skipped > 0 {
+		out = append(out, fmt.Sprintf("skipped %d rankings that %s cannot hold:", w.Skipped, w.Format))
+		for _, reason := range w.Reasons {
+			out = append(out, "  "+reason)
+		}
+	}
+	return out
+}
+
+// Holds returns what a format that can be written holds of a ranking, and what it does not.
+func Holds(format string) (holds, loses []Trait) {
+	every := []Trait{traitTies, traitLists, traitAlone, traitConversations, traitTurns, traitSystem, traitModels, traitTokens, traitScores, traitLabels,
+		traitRatings, traitNotes, traitIDs}
+	every = append(every, carriedTraits...)
+	for _, p := range preferences() {
+		if p.name == format {
+			for _, t := range every {
+				if p.holds(t) {
+					holds = append(holds, t)
+				} else {
+					loses = append(loses, t)
+				}
+			}
+		}
+	}
+	return holds, loses
+}
+
+func (p preference) holds(t Trait) bool { return p.keeps == nil || slices.Contains(p.keeps, t) }
+
+// WriteRankings writes rankings in the format of a name. A ranking that the format cannot hold is an error that says
+// why, or is skipped and counted if skipBad is set; what the format does not hold of the others is counted.
+func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], skipBad bool) (Written, error) {
+	out := Written{Format: format, skip: skipBad}
+	f, err := Named(format, KindRankings)
+	if i := slices.IndexFunc(preferences(), func(p preference) bool { return p.name == format }); i >= 0 {
+		p := preferences()[i]
+		if p.rows == nil && p.tasks == nil && p.document == nil {
+			return out, fmt.Errorf("format %q: can be read and not written; %s can", format, strings.Join(Writable(), ", "))
+		}
+		return out, p.write(w, seq, &out)
+	}
+	if err == nil {
+		err = fmt.Errorf("format %q: can be read and not written; %s can", f.Name, strings.Join(Writable(), ", "))
+	}
+	return out, err
+}
+
+// Writable returns the names of the formats that rankings can be written in.
+func Writable() (out []string) {
+	for _, p := range preferences() {
+		if p.rows != nil || p.tasks != nil || p.document != nil {
+			out = append(out, p.name)
+		}
+	}
+	return out
+}
+
+func (p preference) write(w io.Writer, seq iter.Seq2[Ranking, error], out *Written) error {
+	buffered := bufio.NewWriter(w)
+	if err := p.writeTo(buffered, p.counted(seq, out), out); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+// counted counts the rankings and what is lost of them.
+func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Seq2[Ranking, error] {
+	return func(yield func(Ranking, error) bool) {
+		for r, err := range seq {
+			if err == nil {
+				out.Rankings++
+				for _, t := range r.Traits() {
+					if !p.holds(t) && !(t == traitAlone && p.name != "ai2") {
+						if out.Lost == nil {
+							out.Lost = map[Trait]int{}
+						}
+						out.Lost[t]++
+					}
+				}
+			}
+			if !yield(r, err) {
+				return
+			}
+		}
+	}
+}
+
+// refused skips a ranking that the format cannot hold, or returns the error.
+func (out *Written) refused(n int, err error) error {
+	if !out.skip {
+		return fmt.Errorf("ranking %d: %s cannot hold it: %w", n, out.Format, err)
+	}
+	out.Rankings--
+	out.Skipped++
+	if len(out.Reasons) < maxReasons {
+		out.Reasons = append(out.Reasons, fmt.Sprintf("ranking %d: %v", n, err))
+	}
+	return nil
+}
+
+func (p preference) writeTo(w io.Writer, seq iter.Seq2[Ranking, error], out *Written) error {
+	switch {
+	case p.document != nil:
+		d := p.document(w)
+		n := 0
+		for list, err := range p.byTask(seq) {
+			if err != nil {
+				return err
+			}
+			n += len(list)
+			before := d.count
+			if len(list[0].Completions) == 1 {
+				out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
+				continue
+			}
+			if err := d.write(list); err != nil {
+				for range list {
+					if err := out.refused(n, err); err != nil {
+						return err
+					}
+				}
+			}
+			out.Rows += d.count - before
+		}
+		return d.end()
+	case p.tasks != nil:
+		return p.writeTasks(w, seq, out)
+	}
+	return p.writeRows(w, seq, out)
+}
+
+// rowWriter writes rows as lines or as the elements of an array.
+type rowWriter struct {
+	w     io.Writer
+	array bool
+	n     int
+}
+
+func (w *rowWriter) write(row *fields) error {
+	var b bytes.Buffer
+	switch {
+	case w.array && w.n == 0:
+		b.WriteString("[\n")
+	case w.array:
+		b.WriteString(",\n")
+	}
+	if err := encode(&b, row); err != nil {
+		return err
+	}
+	if !w.array {
+		b.WriteByte('\n')
+	}
+	w.n++
+	_, err := w.w.Write(b.Bytes())
+	return err
+}
+
+func (w *rowWriter) end() error {
+	text := ""
+	switch {
+	case w.array && w.n == 0:
+		text = "[]\n"
+	case w.array:
+		text = "\n]\n"
+	}
+	_, err := io.WriteString(w.w, text)
+	return err
+}
+
+func (p preference) writeRows(w io.Writer, seq iter.Seq2[Ranking, error], out *Written) error {
+	rows := rowWriter{w: w, array: p.array}
+	n := 0
+	for r, err := range seq {
+		if err != nil {
+			return err
+		}
+		n++
+		list, err := p.rows(r)
+		if err != nil {
+			if err := out.refused(n, err); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(list) == 0 {
+			out.Rankings--
+			out.LeftOut++
+		}
+		for _, row := range list {
+			if err := rows.write(row); err != nil {
+				return err
+			}
+		}
+		out.Rows += len(list)
+	}
+	return rows.end()
+}
+
+func (p preference) writeTasks(w io.Writer, seq iter.Seq2[Ranking, error], out *Written) error {
+	rows := rowWriter{w: w, array: p.array}
+	for list, err := range p.byTask(seq) {
+		if err != nil {
+			return err
+		}
+		if only := list[0]; len(only.Completions) == 1 && only.Completions[0].Ratings == nil {
+			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
+			continue
+		}
+		elements := p.tasks(rows.n+1, list)
+		if len(elements) == 0 {
+			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
+		}
+		for _, e := range elements {
+			if err := rows.write(e); err != nil {
+				return err
+			}
+		}
+		out.Rows += len(elements)
+	}
+	return rows.end()
+}
+
+// maxOfTask bounds how many rankings of a task are held at a time; more begin the task again.
+const maxOfTask = 1000
+
+// byTask yields the rankings that follow one another and are of the same completions.
+func (p preference) byTask(seq iter.Seq2[Ranking, error]) iter.Seq2[[]Ranking, error] {
+	return func(yield func([]Ranking, error) bool) {
+		var list []Ranking
+		for r, err := range seq {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(list) > 0 && (len(list) == maxOfTask || !sameTask(list[0], r, p.ofRanking...)) {
+				if !yield(list, nil) {
+					return
+				}
+				list = nil
+			}
+			list = append(list, r)
+		}
+		if len(list) > 0 {
+			yield(list, nil)
+		}
+	}
+}
+
+// writeTrees writes a ranking as a tree, if it can be one.
+func writeTrees(r Ranking) ([]*fields, error) {
+	if len(r.Completions) < 2 {
+		return nil, nil
+	}
+	for i, c := range r.Completions {
+		if c.Messages != nil {
+			return nil, fmt.Errorf("completion %d is of several turns, and a reply is one", i)
+		}
+	}
+	path, _ := r.conversation()
+	for i, m := range path {
+		if m.Role == "system" && (i > 0 || len(path) == 1) {
+			return nil, errors.New("a system message stands where a tree has a prompter's or an assistant's")
+		}
+	}
+	return []*fields{writeTree(r)}, nil
+}
