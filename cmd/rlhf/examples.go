@@ -126,11 +126,15 @@ func (a *app) encodeCorpus(o dataset.Options, tok *bpe.Tokenizer, files []string
 		return err
 	}
 	bar := a.progress("encode")
+	encode := tok.Encode
 	for d, err := range dataset.Texts(o, files...) {
 		if err != nil {
 			return errors.Join(err, w.Discard())
 		}
-		ids := tok.Encode(d.Text)
+		ids := encode(d.Text)
+		if encode = tok.Encode; !d.Last {
+			encode = tok.EncodeRest // a document's later pieces begin no text
+		}
 		if id := tok.EndOfText(); id >= 0 && d.Last {
 			ids = append(ids, id)
 		}
