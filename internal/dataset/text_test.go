@@ -70,7 +70,10 @@ func TestPiecesHaveTheTokensOfTheWhole(t *testing.T) {
 	if list := pieces(t, []byte("one two three four"), 9); !slices.Equal(list, []string{"one two", " three", " four"}) && !slices.Equal(list, []string{"one", " two three", " four"}) {
 		t.Errorf("pieces %q", list)
 	}
-	alphabet := []string{"a", "the", "'s", "'", "'ll", " ", "  ", "\n", "\n\n", "\r\n", "\t", "7", "…", "é", "日本", "\u00a0", "\u2003", "\u0085", "\x1c", "!", "?!", "\u0301", "🙂", "\x00", " \n "}
+	if list := pieces(t, []byte("她说。\n他说。\n"), 13); len(list) != 3 && len(list) != 2 {
+		t.Errorf("lines without spaces are not cut: %q", list)
+	}
+	alphabet := []string{"。", "\u0903", "\u200b", "\u180e", "\u2028", "\ue000", "a", "the", "'s", "'", "'ll", " ", "  ", "\n", "\n\n", "\r\n", "\t", "7", "…", "é", "日本", "\u00a0", "\u2003", "\u0085", "\x1c", "!", "?!", "\u0301", "🙂", "\x00", " \n "}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
 		var b strings.Builder
