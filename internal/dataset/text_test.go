@@ -209,11 +209,23 @@ func TestDirectories(t *testing.T) {
 	if len(r.Ignored) != 1 || filepath.Base(r.Ignored[0]) != "y.pdf" || r.Formats["text"] != 2 || r.Formats["jsonl"] != 1 {
 		t.Errorf("report %+v", r)
 	}
+	for name, text := range map[string]string{"a.jsonl": "", "b.jsonl.gz": pack(t, "gz", ""), "c.jsonl": `{"prompt":"p","completion":"c"}`} {
+		if err := os.WriteFile(filepath.Join(dir, ".hidden", name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = Report{}
+	if got, err := Collect(Demonstrations(Options{Report: &r}, filepath.Join(dir, ".hidden"))); err != nil || len(got) != 1 || len(r.Ignored) != 3 {
+		t.Errorf("among empty files and a text: %v, %v, %+v", got, err, r)
+	}
+	if err := os.Remove(filepath.Join(dir, ".hidden", "c.jsonl")); err != nil {
+		t.Fatal(err)
+	}
 	empty := t.TempDir()
 	if _, err := Collect(Demonstrations(Options{}, empty)); err == nil || !strings.Contains(err.Error(), "no file below it has one of the extensions") {
 		t.Error(err)
 	}
-	if _, err := Collect(Demonstrations(Options{}, filepath.Join(dir, ".hidden"))); err == nil || !strings.Contains(err.Error(), "found only texts below it, expected demonstrations") {
+	if _, err := Collect(Demonstrations(Options{}, filepath.Join(dir, ".hidden"))); err == nil || !strings.Contains(err.Error(), "found only texts and empty files below it, expected demonstrations") {
 		t.Error(err)
 	}
 }
