@@ -14,13 +14,18 @@ type Kind string
 const (
 	Train  Kind = "train"  // an optimizer step: forward, backward, clipping, AdamW
 	Sample Kind = "sample" // completions of a batch of prompts, each to its full length
+	Encode Kind = "encode" // the token ids of a text
+	Learn  Kind = "learn"  // the training of a tokenizer
 	PPO    Kind = "ppo"    // an iteration of PPO: rollouts, scores, reference, epochs of both networks
 )
 
 // Unit returns what a rate of the kind counts a second.
 func (k Kind) Unit() string {
-	if k == PPO {
+	switch k {
+	case PPO:
 		return "episodes/s"
+	case Encode, Learn:
+		return "MB/s"
 	}
 	return "tok/s"
 }
@@ -55,11 +60,14 @@ type Case struct {
 	New    int  `json:"new"`    // most tokens of a completion
 	Ragged bool `json:"ragged"` // prompts are encoded sentences, and responses stop early
 
+	Bytes int  `json:"bytes"` // of the text of Encode and Learn
+	Lines bool `json:"lines"` // Encode takes the text line by line
+
 	Epochs      int     `json:"epochs"`
 	LR          float64 `json:"lr"`
 	KLCoef      float64 `json:"kl_coef"`
 	Temperature float64 `json:"temperature"`
-	Dir         string  `json:"dir"` // of the models and prompts that WriteInputs made for the peer
+	Dir         string  `json:"dir"` // of what WriteInputs made for the peer
 
 	Variants []string `json:"-"` // the peers to measure against
 	Goal     float64  `json:"-"` // the ratio to the first variant that we want to reach; 0 for none
@@ -78,6 +86,7 @@ func Cases(threads int) []Case {
 	training := []string{"eager", "compiled"}
 	generate := []string{"generate"}
 	trainer := []string{"TRL"}
+	words := Shape{VocabSize: 32000}
 	cases := []Case{
 		{Name: "train/0.9M", Title: "train step, 0.9M parameters, 32 × 64 tokens", Kind: Train, Shape: Small, Batch: 32, Length: 64, Variants: training, Goal: 2.5},
 		{Name: "train/10.9M", Title: "train step, 10.9M, 16 × 128", Kind: Train, Shape: Medium, Batch: 16, Length: 128, Variants: training, Goal: 1.6},
@@ -90,10 +99,16 @@ func Cases(threads int) []Case {
 		{Name: "ppo/0.9M/ragged", Title: "PPO, 0.9M, 512 episodes of 4–64 + up to 24, 4 epochs", Kind: PPO, Shape: Small, Batch: 512, Length: 64, New: 24, Ragged: true, Epochs: 4, Variants: trainer, Goal: 5},
 		{Name: "ppo/10.9M", Title: "PPO, 10.9M, 512 episodes of 64 + 24, 4 epochs", Kind: PPO, Shape: Medium, Batch: 512, Length: 64, New: 24, Epochs: 4, Variants: trainer, Slow: true, Goal: 2.5},
 		{Name: "ppo/124M", Title: "PPO, four models of 124M, 16 episodes of 64 + 24, 1 epoch", Kind: PPO, Shape: GPT2, Batch: 16, Length: 64, New: 24, Epochs: 1, Variants: trainer},
+		{Name: "tokenizer/encode", Title: "encode one text of 12 MB, one thread, warm", Kind: Encode, Shape: words, Bytes: 12e6, Variants: []string{"tokenizers"}, Goal: 3},
+		{Name: "tokenizer/encode/lines", Title: "encode 12 MB by lines, one thread, warm", Kind: Encode, Shape: words, Bytes: 12e6, Lines: true, Variants: []string{"tokenizers"}, Goal: 3},
+		{Name: "tokenizer/train", Title: "train a tokenizer of 32,000 tokens on 24 MB", Kind: Learn, Shape: words, Bytes: 24e6, Variants: []string{"BpeTrainer"}},
 	}
 	for i := range cases {
 		c := &cases[i]
 		c.Threads, c.Warmups = threads, 1
+		if c.Kind == Encode {
+			c.Threads = 1
+		}
 		if c.Kind == PPO {
 			c.LR, c.KLCoef, c.Temperature = 3e-6, .05, .7 // TRL's defaults
 		}

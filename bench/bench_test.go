@@ -125,7 +125,7 @@ func TestCases(t *testing.T) {
 		}
 	}
 	for _, c := range bench.Cases(2) {
-		if c.Threads != 2 || len(c.Variants) == 0 || c.Title == "" {
+		if (c.Threads != 2) != (c.Kind == bench.Encode) || len(c.Variants) == 0 || c.Title == "" {
 			t.Errorf("case %+v is not complete", c)
 		}
 	}

@@ -8,7 +8,7 @@ import "rlhf/gpt"
 // a position with one that it attends to. LayerNorm, GELU and softmax do not count.
 func Forward(c gpt.Config, n, heads int) float64 {
 	C, L, N := float64(c.NEmbd), float64(c.NLayer), float64(n)
-	linear := 2 * 12 * C * C * L * N
+	linear := 2 * (4*C + 2*float64(c.MLPDim())) * C * L * N
 	attention := 4 * C * L * N * (N + 1) / 2
 	outputs := float64(c.VocabSize)
 	if c.NLabels > 0 {

@@ -99,9 +99,16 @@ func favour(m *gpt.Model, token int32, share, temperature float64) {
 	m.Changed()
 }
 
-// WriteInputs writes what an iteration of PPO starts from into dir, for the peer:
-// policy/ and reward/ as Hugging Face models, and prompts.json.
+// WriteInputs writes what a case starts from into dir, for the peer: for PPO policy/
+// and reward/ as Hugging Face models and prompts.json, for Encode and Learn text.txt
+// and for Encode tokenizer.json too. The other kinds have nothing.
 func WriteInputs(dir string, c Case) error {
+	switch c.Kind {
+	case Encode, Learn:
+		return writeTokenizerInputs(dir, c)
+	case Train, Sample:
+		return nil
+	}
 	in, err := newInputs(c)
 	if err != nil {
 		return err

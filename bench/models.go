@@ -96,6 +96,15 @@ func variedModels() ([]variedModel, error) {
 		m.Changed()
 		out = append(out, variedModel{s.name, m})
 	}
+	for _, v := range out {
+		if v.name == "language model" || v.name == "own head" || v.name == "score model" {
+			m, err := v.model.Resized(67, gpt.RowsMeanResizing, 1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, variedModel{v.name + ", resized vocabulary", m})
+		}
+	}
 	return out, nil
 }
 

@@ -8,7 +8,8 @@ than that. Between requests it waits in read(2): nothing spins.
   {"case": {...}, "variant": "eager|compiled|…", "seconds": 5}  -> {"rate": 12345.6, "peak_rss_mib": 812}
   {"models": {"ours": dir, "theirs": dir}}                   -> {"models": [{"name", "difference", "warnings"}, …]}
 
-A case is bench.Case as JSON; rate is in its unit, tokens or episodes a second.
+A case is bench.Case as JSON; rate is in its unit, tokens, episodes or MB a second. Where both sides must make the same the reply
+has a "digest" of it.
 """
 import gc
 import json
@@ -17,6 +18,8 @@ import queue
 import sys
 import threading
 import time
+
+import tokenizer_rows
 
 
 def train(case, variant):
@@ -154,17 +157,17 @@ def peak_rss_mib():
 
 
 def measure(run, items, seconds):
-    """Items a second of run, called until so many seconds have passed and at least once."""
+    """Items a second of run, called until so many seconds have passed and at least once, and what it returned last."""
     n, start = 0, time.perf_counter()
     while n == 0 or time.perf_counter() - start < seconds:
-        run()
+        last = run()
         n += 1
-    return items * n / (time.perf_counter() - start)
+    return items * n / (time.perf_counter() - start), last
 
 
 def versions():
     from importlib.metadata import version  # importing trl would count in the peak memory of every case
-    return {"torch": torch.__version__, "transformers": version("transformers"), "trl": version("trl"), "python": sys.version.split()[0]}
+    return {"torch": torch.__version__, "transformers": version("transformers"), "trl": version("trl"), "tokenizers": version("tokenizers"), "python": sys.version.split()[0]}
 
 
 def models(ours, theirs):
@@ -284,11 +287,12 @@ def answer(request, kept):
             kept["run"]()
         gc.collect()
     seconds = request.get("seconds", 0)
-    rate = measure(kept["run"], kept["items"], seconds) if seconds else 0
-    return {"rate": rate, "peak_rss_mib": peak_rss_mib()}
+    rate, made = measure(kept["run"], kept["items"], seconds) if seconds else (0, None)
+    reply = {"rate": rate, "peak_rss_mib": peak_rss_mib()}
+    return reply if made is None else {**reply, "digest": made()}
 
 
-KINDS = {"train": train, "sample": sample, "ppo": ppo}
+KINDS = {"train": train, "sample": sample, "ppo": ppo, "encode": tokenizer_rows.encode, "learn": tokenizer_rows.learn}
 
 
 def main():

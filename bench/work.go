@@ -16,6 +16,9 @@ type Work struct {
 	// Iterate runs one iteration and returns its floating-point operations.
 	Iterate func() (flops float64, err error)
 
+	// Digest identifies what the last iteration made, for a peer's to be the same; nil where none is made.
+	Digest func() string
+
 	// Close ends the workload.
 	Close func()
 }
@@ -33,6 +36,10 @@ func Open(c Case) (Work, error) {
 		return openSample(c)
 	case PPO:
 		return openPPO(c)
+	case Encode:
+		return openEncode(c)
+	case Learn:
+		return openLearn(c)
 	}
 	return Work{}, fmt.Errorf("case %s: kind %q is none of ours", c.Name, c.Kind)
 }

@@ -34,9 +34,10 @@ type Models struct {
 
 // Reply is one line from a worker.
 type Reply struct {
-	Rate     float64           `json:"rate"`         // of the kind's unit
-	GFlops   float64           `json:"gflops"`       // 10⁹ operations a second; 0 if not counted
-	PeakRSS  float64           `json:"peak_rss_mib"` // of the worker's life; 0 if unknown
+	Rate     float64           `json:"rate"`             // of the kind's unit
+	GFlops   float64           `json:"gflops"`           // 10⁹ operations a second; 0 if not counted
+	PeakRSS  float64           `json:"peak_rss_mib"`     // of the worker's life; 0 if unknown
+	Digest   string            `json:"digest,omitempty"` // of what the last iteration made, where sides must agree
 	Versions map[string]string `json:"versions,omitempty"`
 	Models   []ModelCheck      `json:"models,omitempty"`
 	Error    string            `json:"error,omitempty"`
@@ -103,7 +104,11 @@ func Measure(w Work, seconds float64) (Reply, error) {
 		n, total = n+1, total+flops
 	}
 	elapsed := time.Since(start).Seconds()
-	return Reply{Rate: w.Items * float64(n) / elapsed, GFlops: total / elapsed / 1e9, PeakRSS: PeakRSS()}, nil
+	reply := Reply{Rate: w.Items * float64(n) / elapsed, GFlops: total / elapsed / 1e9, PeakRSS: PeakRSS()}
+	if w.Digest != nil {
+		reply.Digest = w.Digest()
+	}
+	return reply, nil
 }
 
 // Worker is a process that answers requests. It may not be used concurrently.

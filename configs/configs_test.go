@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -106,7 +107,7 @@ func TestPrintedSettingsReadBack(t *testing.T) {
 	}
 	for _, origins := range []bool{false, true} {
 		second, err := Load(Sources{File: file(t, string(first.YAML(origins)))})
-		if err != nil || second.Config != first.Config {
+		if err != nil || !reflect.DeepEqual(second.Config, first.Config) {
 			t.Errorf("origins %v: %v", origins, err)
 		}
 	}

@@ -76,12 +76,16 @@ func Presets() []string {
 	return names
 }
 
-// AddFlags adds a flag --section.setting for every setting of the sections.
-func AddFlags(flags *pflag.FlagSet, sections ...string) {
+// AddFlags adds a flag --section.setting for every setting named: all of a section, or one as section.setting.
+func AddFlags(flags *pflag.FlagSet, names ...string) {
 	defaults := values(Default())
 	for _, k := range keys() {
 		section, _, _ := strings.Cut(k.name, ".")
-		if slices.Contains(sections, section) {
+		switch {
+		case !slices.Contains(names, section) && !slices.Contains(names, k.name):
+		case k.typ.Kind() == reflect.Slice:
+			flags.StringArray(k.name, nil, kindName(k.typ)+", an element for each time the flag is given")
+		default:
 			flags.String(k.name, fmt.Sprint(defaults[k.name]), kindName(k.typ))
 		}
 	}
@@ -94,9 +98,12 @@ func values(c Config) map[string]any {
 	walk = func(prefix string, v reflect.Value) {
 		for i := range v.NumField() {
 			name := prefix + v.Type().Field(i).Tag.Get("mapstructure")
-			if f := v.Field(i); f.Kind() == reflect.Struct {
+			switch f := v.Field(i); {
+			case f.Kind() == reflect.Struct:
 				walk(name+".", f)
-			} else {
+			case f.Kind() == reflect.Slice && f.IsNil():
+				out[name] = reflect.MakeSlice(f.Type(), 0, 0).Interface()
+			default:
 				out[name] = f.Interface()
 			}
 		}
@@ -143,11 +150,24 @@ func Load(s Sources) (Resolved, error) {
 	if err := v.UnmarshalExact(&r.Config, viper.DecodeHook(hooks)); err != nil {
 		return r, fmt.Errorf("%w: %w", ErrSetting, err)
 	}
+	dropEmpty(reflect.ValueOf(&r.Config).Elem())
 	if err := r.Config.Validate(); err != nil {
 		name, _, _ := strings.Cut(err.Error(), ":")
 		return r, fmt.Errorf("%w: %w (from %s)", ErrSetting, err, r.origins[name])
 	}
 	return r, nil
+}
+
+// dropEmpty makes empty lists nil, so that configurations that say the same are deeply equal.
+func dropEmpty(v reflect.Value) {
+	for i := range v.NumField() {
+		switch f := v.Field(i); {
+		case f.Kind() == reflect.Struct:
+			dropEmpty(f)
+		case f.Kind() == reflect.Slice && f.Len() == 0:
+			f.SetZero()
+		}
+	}
 }
 
 // merge adds a YAML text to v after checking every key and value in it.
@@ -189,11 +209,9 @@ func (r *Resolved) checkNode(origin, prefix string, n *yaml.Node, known map[stri
 		seen[full] = name.Line
 		typ, leaf := known[full]
 		switch {
-		case leaf && value.Kind != yaml.ScalarNode:
-			return fmt.Errorf("%w: %s: %s: expected %s", ErrSetting, at(value), full, kindName(typ))
 		case leaf:
-			if err := checkScalar(value, typ); err != nil {
-				return fmt.Errorf("%w: %s: %s: %w", ErrSetting, at(value), full, err)
+			if wrong, err := checkValue(value, typ); err != nil {
+				return fmt.Errorf("%w: %s: %s: %w", ErrSetting, at(wrong), full, err)
 			}
 			r.origins[full] = at(value)
 		case isSection(full, known):
@@ -216,6 +234,25 @@ func isSection(name string, known map[string]reflect.Type) bool {
 	return false
 }
 
+// checkValue returns the node that is wrong with an error, unless n is of a setting's type as written.
+func checkValue(n *yaml.Node, t reflect.Type) (*yaml.Node, error) {
+	if t.Kind() != reflect.Slice {
+		if n.Kind != yaml.ScalarNode {
+			return n, fmt.Errorf("expected %s", kindName(t))
+		}
+		return n, checkScalar(n, t)
+	}
+	if n.Kind != yaml.SequenceNode {
+		return n, fmt.Errorf("found %q, expected %s", n.Value, kindName(t))
+	}
+	for k, element := range n.Content {
+		if _, err := checkValue(element, t.Elem()); err != nil {
+			return element, fmt.Errorf("element %d: %w", k, err)
+		}
+	}
+	return n, nil
+}
+
 // checkScalar returns an error unless a YAML scalar is of a setting's type as written.
 func checkScalar(n *yaml.Node, t reflect.Type) error {
 	tags := map[reflect.Kind][]string{reflect.Int: {"!!int"}, reflect.Uint64: {"!!int"}, reflect.Float64: {"!!int", "!!float"}, reflect.Bool: {"!!bool"}, reflect.String: {"!!str"}}
@@ -226,6 +263,9 @@ func checkScalar(n *yaml.Node, t reflect.Type) error {
 }
 
 func kindName(t reflect.Type) string {
+	if t.Kind() == reflect.Slice {
+		return map[reflect.Kind]string{reflect.Int: "a list of whole numbers", reflect.String: "a list of texts"}[t.Elem().Kind()]
+	}
 	return map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint64: "a whole number from 0", reflect.Float64: "a number", reflect.Bool: "true or false", reflect.String: "text"}[t.Kind()]
 }
 
@@ -279,11 +319,8 @@ func (r *Resolved) checkStrings(v *viper.Viper, flags *pflag.FlagSet) error {
 			continue
 		}
 		if f := flags.Lookup(k.name); f != nil && f.Changed {
-			if _, err := parse(f.Value.String(), k.typ); err != nil {
+			if err := bind(v, k, f); err != nil {
 				return fmt.Errorf("%w: flag --%s: %w", ErrSetting, k.name, err)
-			}
-			if err := v.BindPFlag(k.name, f); err != nil {
-				return err
 			}
 			r.origins[k.name] = "flag --" + k.name
 		}
@@ -291,7 +328,28 @@ func (r *Resolved) checkStrings(v *viper.Viper, flags *pflag.FlagSet) error {
 	return nil
 }
 
-// parse reads text as a value of type t.
+// bind checks a flag and hands it to viper: a list element by element, since viper would cut texts at commas.
+func bind(v *viper.Viper, k key, f *pflag.Flag) error {
+	list, isList := f.Value.(pflag.SliceValue)
+	if !isList {
+		if _, err := parse(f.Value.String(), k.typ); err != nil {
+			return err
+		}
+		return v.BindPFlag(k.name, f)
+	}
+	var values []any
+	for _, text := range list.GetSlice() {
+		value, err := parse(text, k.typ.Elem())
+		if err != nil {
+			return err
+		}
+		values = append(values, value)
+	}
+	v.Set(k.name, values)
+	return nil
+}
+
+// parse reads text as a value of type t; a list is written as in YAML, [a, b].
 func parse(text string, t reflect.Type) (value any, err error) {
 	switch t.Kind() {
 	case reflect.Int:
@@ -305,6 +363,16 @@ func parse(text string, t reflect.Type) (value any, err error) {
 	case reflect.Bool:
 		if value = text == "true"; text != "true" && text != "false" {
 			err = errors.New("not a bool")
+		}
+	case reflect.Slice:
+		var doc yaml.Node
+		if err = yaml.Unmarshal([]byte(text), &doc); err == nil && len(doc.Content) == 1 {
+			if _, err := checkValue(doc.Content[0], t); err != nil {
+				return nil, err
+			}
+			list := reflect.New(t)
+			err = doc.Decode(list.Interface())
+			value = list.Elem().Interface()
 		}
 	default:
 		value = text
@@ -352,9 +420,9 @@ func (r Resolved) YAML(origins bool) []byte {
 			section = s
 			fmt.Fprintf(&b, "%s:\n", s)
 		}
-		value, err := yaml.Marshal(all[k.name])
+		value, err := yaml.Marshal(oneLine(all[k.name]))
 		if err != nil {
-			panic(err) // scalars always have an encoding
+			panic(err) // scalars and lists of them always have an encoding
 		}
 		line := fmt.Sprintf("  %s: %s", name, bytes.TrimSpace(value))
 		if origins {
@@ -363,6 +431,24 @@ func (r Resolved) YAML(origins bool) []byte {
 		fmt.Fprintln(&b, line)
 	}
 	return b.Bytes()
+}
+
+// oneLine returns what encodes a setting in one line: of a list each element in quotes if it is text, since the encoder
+// would make blocks of texts with line breaks.
+func oneLine(value any) any {
+	v := reflect.ValueOf(value)
+	if v.Kind() != reflect.Slice {
+		return value
+	}
+	list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for i := range v.Len() {
+		element := &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v.Index(i))}
+		if v.Type().Elem().Kind() == reflect.String {
+			element.Style, element.Tag = yaml.DoubleQuotedStyle, "!!str"
+		}
+		list.Content = append(list.Content, element)
+	}
+	return list
 }
 
 // Values returns every setting by dotted key.

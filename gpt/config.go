@@ -1,6 +1,7 @@
 // Package gpt is the base GPT: a decoder-only Transformer exactly as GPT-2
-// (Radford 2019), with its forward and hand-written backward pass and its
-// sampler. It holds no files, no tokenizer and no loss: Hugging Face
+// (Radford 2019), or as those of its family with an MLP of another width or
+// activation or with a head of their own, with its forward and hand-written
+// backward pass and its sampler. It holds no files, no tokenizer and no loss: Hugging Face
 // directories are read by gpt/hf, text is turned into ids by gpt/bpe, and a
 // loss is an expression over the Outputs of a pass (internal/objective).
 //

@@ -29,17 +29,15 @@ type row struct {
 
 // measure runs a case on all its sides by turns.
 func measure(ctx context.Context, o options, c bench.Case) ([]row, error) {
-	if c.Kind == bench.PPO {
-		dir, err := os.MkdirTemp("", "bench-peers-")
-		if err != nil {
-			return nil, err
-		}
-		defer os.RemoveAll(dir)
-		if err := bench.WriteInputs(dir, c); err != nil {
-			return nil, err
-		}
-		c.Dir = dir
+	dir, err := os.MkdirTemp("", "bench-peers-")
+	if err != nil {
+		return nil, err
 	}
+	defer os.RemoveAll(dir)
+	if err := bench.WriteInputs(dir, c); err != nil {
+		return nil, err
+	}
+	c.Dir = dir
 	sides, err := start(ctx, o, c)
 	defer func() {
 		for _, s := range sides {
@@ -65,6 +63,9 @@ func measure(ctx context.Context, o options, c bench.Case) ([]row, error) {
 				return nil, fmt.Errorf("%s: %w", name(s.variant), err)
 			}
 			if round > 0 {
+				if ours := sides[0].replies; i > 0 && ours[len(ours)-1].Digest != reply.Digest {
+					return nil, fmt.Errorf("%s made %q, we %q", name(s.variant), reply.Digest, ours[len(ours)-1].Digest)
+				}
 				s.replies = append(s.replies, reply)
 				fmt.Fprintf(os.Stderr, "%s, round %d: %s %.1f %s\n", c.Name, round, name(s.variant), reply.Rate, c.Kind.Unit())
 			}
@@ -114,6 +115,10 @@ func name(variant string) string {
 		return "transformers generate"
 	case "TRL":
 		return "TRL PPOTrainer"
+	case "tokenizers":
+		return "tokenizers encode_batch_fast"
+	case "BpeTrainer":
+		return "tokenizers BpeTrainer"
 	}
 	return variant
 }

@@ -28,8 +28,8 @@ func (t table) write(w io.Writer) error {
 		others, awake = max(others, r.others), max(awake, r.awake)
 	}
 	fmt.Fprintf(&s, "%s.\n", bench.Machine(t.peak, t.o.threads))
-	fmt.Fprintf(&s, "PyTorch %s, transformers %s, TRL %s, Python %s; %s.\n", t.versions["torch"], t.versions["transformers"],
-		t.versions["trl"], t.versions["python"], t.date.Format("2006-01-02"))
+	fmt.Fprintf(&s, "PyTorch %s, transformers %s, tokenizers %s, TRL %s, Python %s; %s.\n", t.versions["torch"], t.versions["transformers"],
+		t.versions["tokenizers"], t.versions["trl"], t.versions["python"], t.date.Format("2006-01-02"))
 	fmt.Fprintf(&s, "Medians of %d alternating rounds (of at most %d where one takes minutes) of at least %g s, fp32, %d threads; beside a ratio its range.\n",
 		t.o.rounds, slowRounds, t.o.seconds, t.o.threads)
 	fmt.Fprintf(&s, "While one side ran, other processes used at most %.2f processors and a waiting side %.2f; † marks work with over %.1f.\n\n",
@@ -57,15 +57,27 @@ func (r row) rates(peak float64) string {
 		ratios = append(ratios, r.ours[i].Rate/r.peer[i].Rate)
 		share = append(share, 100*r.ours[i].GFlops/peak)
 	}
-	unit, mark, goal := r.c.Kind.Unit(), "", "–"
+	mark, goal, ofPeak := "", "–", "–"
+	if c := r.c.Kind; c != bench.Encode && c != bench.Learn {
+		ofPeak = fmt.Sprintf("%.0f %%", median(share))
+	}
 	if r.c.Goal > 0 && r.variant == r.c.Variants[0] {
 		goal = fmt.Sprintf("%.1f", r.c.Goal)
 	}
 	if r.others+r.awake > disturbed {
 		mark = " †"
 	}
-	return fmt.Sprintf("| %s | %s %s | %.0f %% | %s: %s %s | %.2f (%.2f–%.2f)%s | %s |", r.c.Title, number(median(rates(r.ours))), unit, median(share),
-		name(r.variant), number(median(rates(r.peer))), unit, median(ratios), slices.Min(ratios), slices.Max(ratios), mark, goal)
+	return fmt.Sprintf("| %s | %s | %s | %s: %s | %.2f (%.2f–%.2f)%s | %s |", r.c.Title, r.amount(r.ours), ofPeak,
+		name(r.variant), r.amount(r.peer), median(ratios), slices.Min(ratios), slices.Max(ratios), mark, goal)
+}
+
+// amount returns the median rate with its unit; of trainings of a tokenizer, which are few, their seconds.
+func (r row) amount(replies []bench.Reply) string {
+	rate := median(rates(replies))
+	if r.c.Kind == bench.Learn {
+		return number(float64(r.c.Bytes)/1e6/rate) + " s"
+	}
+	return number(rate) + " " + r.c.Kind.Unit()
 }
 
 func rates(replies []bench.Reply) (out []float64) {

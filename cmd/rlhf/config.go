@@ -12,7 +12,7 @@ func (a *app) configCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{Use: "config", Short: "Print the resolved settings with the origin of each", Args: cobra.NoArgs}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	configs.AddFlags(cmd.Flags(), "model", "tokenizer", "pretrain", "sft", "sample", "label", "reward", "ppo", "compare")
+	configs.AddFlags(cmd.Flags(), "model", "tokenizer", "pretrain", "sft", "sample", "chat", "label", "reward", "ppo", "compare")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {

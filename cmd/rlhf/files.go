@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
@@ -116,22 +115,3 @@ func (j *jsonLines) add(v any) error {
 
 // reading is how commands read data sets: - is the standard input, and the first bad record ends the command.
 func (a *app) reading() dataset.Options { return dataset.Options{Stdin: a.in} }
-
-// readTexts reads whole documents into memory.
-func readTexts(o dataset.Options, files []string) (out []string, err error) {
-	if len(files) == 0 {
-		return nil, nil
-	}
-	var pieces []string
-	for d, err := range dataset.Texts(o, files...) {
-		if err != nil {
-			return nil, err
-		}
-		pieces = append(pieces, d.Text)
-		if d.Last {
-			out = append(out, strings.Join(pieces, ""))
-			pieces = pieces[:0]
-		}
-	}
-	return out, nil
-}

@@ -87,7 +87,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.config, "config", "", "YAML file of settings")
 	root.PersistentFlags().StringVar(&a.preset, "preset", "", "named settings: "+strings.Join(configs.Presets(), ", "))
-	root.AddCommand(a.demoCommand(), a.dataCommand(), a.tokenizerCommand(), a.modelCommand(), a.pretrainCommand(), a.sftCommand(), a.sampleCommand(),
+	root.AddCommand(a.demoCommand(), a.dataCommand(), a.tokenizerCommand(), a.modelCommand(), a.pretrainCommand(), a.sftCommand(), a.sampleCommand(), a.chatCommand(),
 		a.labelCommand(), a.rewardCommand(), a.ppoCommand(), a.compareCommand(), a.configCommand())
 	return root
 }

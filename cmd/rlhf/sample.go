@@ -5,65 +5,101 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"rlhf/configs"
-	"rlhf/gpt"
+	"rlhf/internal/chat"
 	"rlhf/internal/dataset"
 	"rlhf/storage"
 )
 
-// sampled is one line of the sample command's output.
-type sampled struct {
-	Prompt       string    `json:"prompt,omitempty"`
-	PromptTokens []int32   `json:"prompt_tokens"`
-	Sample       int       `json:"sample"`
-	Completion   string    `json:"completion"`
-	Tokens       []int32   `json:"tokens"` // with the stop token
-	Logprobs     []float32 `json:"logprobs"`
-	FinishReason string    `json:"finish_reason"` // stop or length
-	Model        string    `json:"model"`
+// sampleFlags are what the sample command is told beside its settings.
+type sampleFlags struct {
+	model, prompts, prompt, out, db, name string
+	stream, text                          bool
 }
 
 func (a *app) sampleCommand() *cobra.Command {
-	var model, prompts, out, db, name string
-	cmd := &cobra.Command{Use: "sample --model DIR --prompts FILE [--out FILE | --db FILE]", Short: "Write completions of prompts, as JSON lines or into the labeling database", Args: cobra.NoArgs}
-	cmd.Flags().StringVar(&model, "model", "", "model directory")
-	cmd.Flags().StringVar(&prompts, "prompts", "", ".jsonl file of {\"prompt\"} or {\"tokens\"}")
-	cmd.Flags().StringVar(&out, "out", "-", "file for the completions, - for the standard output")
-	cmd.Flags().StringVar(&db, "db", "", "labeling database: adds a task for each prompt instead")
-	cmd.Flags().StringVar(&name, "name", "", "the model's name in the output; its directory by default")
-	configs.AddFlags(cmd.Flags(), "sample", "label")
+	var f sampleFlags
+	cmd := &cobra.Command{Use: "sample --model DIR (--prompts FILE | --prompt TEXT) [--out FILE | --db FILE]", Short: "Write completions of prompts, as JSON lines or into the labeling database", Args: cobra.NoArgs}
+	cmd.Flags().StringVar(&f.model, "model", "", "model directory; without tokenizer files it takes and gives token ids")
+	cmd.Flags().StringVar(&f.prompts, "prompts", "", ".jsonl file of {\"prompt\"}, {\"messages\"} or {\"tokens\"}, - for the standard input; other fields are carried through")
+	cmd.Flags().StringVar(&f.prompt, "prompt", "", "a prompt itself; has one completion unless sample.n says otherwise")
+	cmd.Flags().StringVar(&f.out, "out", "-", "file for the completions, - for the standard output")
+	cmd.Flags().StringVar(&f.db, "db", "", "labeling database: adds a task for each prompt instead")
+	cmd.Flags().StringVar(&f.name, "name", "", "the model's name in the output; its directory by default")
+	cmd.Flags().BoolVar(&f.stream, "stream", false, "write a JSON line for every token as it is drawn, and each completion's line when it ends")
+	cmd.Flags().BoolVar(&f.text, "text", false, "with --prompt: write the completion alone, as it is drawn; so is done on a terminal")
+	configs.AddFlags(cmd.Flags(), "sample", "label", "chat.template")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		l, err := loadLanguage(model)
-		if err != nil {
-			return err
+		if f.prompt != "" && c.Origin("sample.n") == "default" {
+			c.Sample.N = 1
 		}
-		list, err := dataset.Collect(dataset.Prompts(a.reading(), prompts))
-		if err != nil {
-			return err
-		}
-		if name == "" {
-			name = model
-		}
-		lines, err := a.sample(cmd.Context(), c.Sample, l, list, name)
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-		if db != "" {
-			if err != nil {
-				return fmt.Errorf("nothing was added to %s: %w", db, err)
-			}
-			return a.addSamples(cmd.Context(), c, db, lines)
-		}
-		return a.writeSamples(out, lines, err)
+		return a.runSample(cmd.Context(), c, f)
 	})
-	return required(cmd, "model", "prompts")
+	cmd.MarkFlagsOneRequired("prompts", "prompt")
+	cmd.MarkFlagsMutuallyExclusive("prompts", "prompt")
+	cmd.MarkFlagsMutuallyExclusive("stream", "text", "db", "out")
+	return required(cmd, "model")
+}
+
+func (a *app) runSample(ctx context.Context, c configs.Resolved, f sampleFlags) error {
+	alone := f.prompt != "" && c.Sample.N == 1 && c.Sample.NumBeams == 1
+	if f.text && !alone {
+		return fmt.Errorf("%w: --text: needs --prompt, sample.n 1 and no beams", configs.ErrSetting)
+	}
+	if f.stream && c.Sample.NumBeams > 1 {
+		return fmt.Errorf("%w: --stream: a beam search (sample.num_beams %d) has no token before it ends", configs.ErrSetting, c.Sample.NumBeams)
+	}
+	l, err := loadForIDs(f.model)
+	if err != nil {
+		return err
+	}
+	list := []dataset.Prompt{{Text: f.prompt}}
+	if f.prompts != "" {
+		if list, err = dataset.Collect(dataset.Prompts(a.reading(), f.prompts)); err != nil {
+			return err
+		}
+	}
+	if f.name == "" {
+		f.name = f.model
+	}
+	s, err := newSampler(c.Sample, l, list, f.name, c.Chat.Template)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.stream:
+		return s.stream(ctx, a.out)
+	case f.text || alone && f.out == "-" && f.db == "" && l.tok != nil && isTerminal(a.out):
+		return s.write(ctx, a.out)
+	}
+	bar := a.progress("sample")
+	lines, err := s.run(ctx, bar)
+	bar.Done()
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if f.db != "" {
+		if err != nil {
+			return fmt.Errorf("nothing was added to %s: %w", f.db, err)
+		}
+		return a.addSamples(ctx, c, f.db, lines)
+	}
+	return a.writeSamples(f.out, lines, err)
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // writeSamples writes completions; those of an interrupted run go to a file of their own name.
@@ -88,38 +124,13 @@ func (a *app) writeSamples(out string, lines []sampled, interrupted error) error
 // sample draws N completions of each prompt. Completion k of prompt i comes from random stream i·N+k. On
 // interruption it returns the finished ones with the error.
 func (a *app) sample(ctx context.Context, c configs.Sample, l language, prompts []dataset.Prompt, name string) ([]sampled, error) {
-	var queries []gpt.Query
-	for _, p := range prompts {
-		tokens := p.Tokens
-		if tokens == nil {
-			tokens = l.tok.Encode(p.Text)
-		}
-		for range c.N {
-			queries = append(queries, gpt.Query{Tokens: tokens, Episode: uint64(len(queries))})
-		}
+	s, err := newSampler(c, l, prompts, name, chat.Auto)
+	if err != nil {
+		return nil, err
 	}
 	bar := a.progress("sample")
-	bar.Total(len(queries))
-	done := 0
-	completions, err := l.model.Sample(ctx, queries, gpt.SampleConfig{MaxNewTokens: c.MaxNewTokens, Temperature: float32(c.Temperature),
-		StopTokens: l.stops(), Slots: c.Slots, Seed: c.Seed, Purpose: "sample"}, func(int, gpt.Completion) {
-		done++
-		bar.Set(done, "")
-	})
-	bar.Done()
-	var out []sampled
-	for i, completion := range completions {
-		if completion.Tokens == nil || err != nil && !completion.Stopped && len(completion.Tokens) < c.MaxNewTokens {
-			continue // not finished
-		}
-		reason := "length"
-		if completion.Stopped {
-			reason = "stop"
-		}
-		out = append(out, sampled{Prompt: prompts[i/c.N].Text, PromptTokens: queries[i].Tokens, Sample: i % c.N, Completion: l.tok.Decode(completion.Tokens),
-			Tokens: completion.Tokens, Logprobs: completion.Logprobs, FinishReason: reason, Model: name})
-	}
-	return out, err
+	defer bar.Done()
+	return s.run(ctx, bar)
 }
 
 // addSamples adds one task for each prompt to the labeling database.
@@ -142,17 +153,37 @@ func (a *app) addSamples(ctx context.Context, c configs.Resolved, path string, l
 
 // sampleTasks groups completions, N to a prompt, into tasks.
 func sampleTasks(c configs.Sample, lines []sampled, overlap int) ([]storage.Task, error) {
-	settings, err := json.Marshal(map[string]any{"temperature": c.Temperature, "max_new_tokens": c.MaxNewTokens, "seed": c.Seed})
+	settings, err := json.Marshal(drawnWith(c))
 	if err != nil {
 		return nil, err
 	}
 	var tasks []storage.Task
 	for i, line := range lines {
 		if i%c.N == 0 {
-			tasks = append(tasks, storage.Task{Prompt: line.Prompt, Tokens: line.PromptTokens, Overlap: overlap})
+			tasks = append(tasks, storage.Task{Prompt: line.shown, Tokens: line.PromptTokens, Overlap: overlap})
 		}
 		t := &tasks[len(tasks)-1]
 		t.Completions = append(t.Completions, storage.Completion{Model: line.Model, Text: line.Completion, Tokens: line.Tokens, Sampling: settings})
 	}
 	return tasks, nil
+}
+
+// drawnWith lists the settings that made completions what they are: those always of interest and those that are not as by default.
+func drawnWith(c configs.Sample) map[string]any {
+	out, by := map[string]any{"temperature": c.Temperature, "max_new_tokens": c.MaxNewTokens, "seed": c.Seed}, configs.Default().Sample
+	for _, s := range []struct {
+		name string
+		set  bool
+		is   any
+	}{
+		{"top_k", c.TopK != by.TopK, c.TopK}, {"top_p", c.TopP != by.TopP, c.TopP}, {"top_p_within", c.TopPWithin, true}, {"min_p", c.MinP != by.MinP, c.MinP},
+		{"repetition_penalty", c.RepetitionPenalty != by.RepetitionPenalty, c.RepetitionPenalty}, {"stop", len(c.Stop) > 0, c.Stop},
+		{"stop_tokens", len(c.StopTokens) > 0, c.StopTokens}, {"max_length", c.MaxLength > 0, c.MaxLength}, {"num_beams", c.NumBeams > 1, c.NumBeams},
+		{"length_penalty", c.LengthPenalty != by.LengthPenalty, c.LengthPenalty}, {"early_stopping", c.EarlyStopping != by.EarlyStopping, c.EarlyStopping},
+	} {
+		if s.set {
+			out[s.name] = s.is
+		}
+	}
+	return out
 }

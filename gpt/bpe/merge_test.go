@@ -43,6 +43,15 @@ func TestWordLength(t *testing.T) {
 	}
 }
 
+// Characters that are younger than Go's tables, as ByteLevel of tokenizers 0.22.2 splits them.
+func TestRecentCharacters(t *testing.T) {
+	for text, want := range map[string]int{"a\u1c89b": 5, "a\U000143fab": 6, "1\U0001ccf92": 6, "a\U0001ccf9": 1, "1\u1c89": 1, "a\U00011bc0 ": 5} {
+		if got := wordLength(text); got != want {
+			t.Errorf("%q: first word of %d bytes, want %d", text, got, want)
+		}
+	}
+}
+
 // The quick way and the plain way must agree on every word.
 func TestMergeLong(t *testing.T) {
 	tok, err := Load("testdata")

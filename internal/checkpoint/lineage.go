@@ -18,7 +18,7 @@ const LineageFile = "lineage.json"
 // Lineage is where a model comes from. It names files by their content, so that it
 // holds wherever they are moved.
 type Lineage struct {
-	Stage   string   `json:"stage"` // pretrain, sft, reward or ppo
+	Stage   string   `json:"stage"` // pretrain, sft, reward or ppo; import or resize
 	Parents []Parent `json:"parents"`
 	Data    []Data   `json:"data"`
 	Steps   int      `json:"steps"`
@@ -32,7 +32,7 @@ type Parent struct {
 	Lineage *Lineage `json:"lineage,omitempty"` // nil if it is not known
 }
 
-// Data is a file that was learnt from.
+// Data is a file that was learnt from, or imported.
 type Data struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`

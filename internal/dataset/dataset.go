@@ -1,8 +1,10 @@
 // Package dataset reads the data that the stages learn from and the labeling
 // application shows, in the field's formats, and holds the embedded sample data.
 // It knows text, not tokens, and trains nothing. Everything is a stream: no reader
-// holds a whole data set. A record that cannot be read is an error that names file,
-// line and field, with what was found and expected; Options.SkipBad counts it instead.
+// holds a whole data set, but for YAML and for the lines of the film dialogues, whose
+// files have no order to stream in. A record that cannot be read is an error that
+// names file, line and field, with what was found and expected; Options.SkipBad
+// counts it instead.
 package dataset
 
 import (

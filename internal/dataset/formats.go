@@ -132,25 +132,28 @@ func (f *File) sample() (Sample, error) {
 	if s.Raw, err = in.Peek(Window); err != nil && err != io.EOF {
 		return s, fmt.Errorf("%s: %w", f.Path, err)
 	}
-	s.Object = firstObject(s.Raw)
+	s.Object = firstObject(s.Raw, s.Ext == ".jsonl")
 	return s, nil
 }
 
 // firstObject returns the first object that the raw beginning of a file of JSON holds, or those of its fields that it
-// holds whole. A broken line before it is passed over.
-func firstObject(raw []byte) object {
+// holds whole. A broken line before it is passed over. If every line is a record, none goes on in the next.
+func firstObject(raw []byte, everyLine bool) object {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) > 0 && raw[0] == '[' {
 		raw = bytes.TrimSpace(raw[1:])
 	}
 	for len(raw) > 0 {
+		line, rest, _ := bytes.Cut(raw, []byte{'\n'})
 		if raw[0] == '{' {
+			if everyLine {
+				raw = line
+			}
 			if o := fieldsOf(raw); len(o) > 0 {
 				return o
 			}
 		}
-		_, raw, _ = bytes.Cut(raw, []byte{'\n'})
-		raw = bytes.TrimSpace(raw)
+		raw = bytes.TrimSpace(rest)
 	}
 	return nil
 }

@@ -6,26 +6,42 @@ import (
 	"iter"
 )
 
-// Prompt is a prompt as text or as token ids, with the other fields of its line.
+// Prompt is a prompt as text, as messages or as token ids, with all fields of its line.
 type Prompt struct {
-	Text   string
-	Tokens []int32 // nil if the line has text
-	Fields map[string]json.RawMessage
+	Text     string
+	Messages []Message // nil if the line has none; else an assistant's is to follow
+	Tokens   []int32   // nil if the line has none
+	Fields   map[string]json.RawMessage
 }
 
-// Prompts reads lines {"prompt": …} or {"tokens": […]}; other fields are kept.
+// Prompts reads lines {"prompt": …}, {"messages": […]} or {"tokens": […]}; other fields are kept.
 func Prompts(o Options, paths ...string) iter.Seq2[Prompt, error] {
 	return readAs(o, paths, func(f *File) iter.Seq2[Prompt, error] {
 		return record1(f, func(o object) (p Prompt, err error) {
 			p.Fields = o
-			if o.has("tokens") {
+			switch {
+			case o.has("tokens"):
 				p.Tokens, err = field[[]int32](o, "tokens")
-			} else {
+			case o.has("messages"):
+				p.Messages, err = promptMessages(o)
+			default:
 				p.Text, err = field[string](o, "prompt")
 			}
 			return p, err
 		})
 	})
+}
+
+// promptMessages decodes a conversation that the user spoke last in.
+func promptMessages(o object) ([]Message, error) {
+	list, err := messages(o, "messages", "role", "content")
+	if err != nil {
+		return nil, err
+	}
+	if n := len(list); n == 0 || list[n-1].Role != "user" {
+		return nil, fmt.Errorf("field \"messages\": found %d messages, expected the last to be a user's", n)
+	}
+	return list, nil
 }
 
 // readAs yields the records of files of JSON that are all of one form, which no format has a name for.

@@ -33,8 +33,9 @@ var allowed = map[string][]string{
 	"internal/objective":  {}, // losses are over vectors; the model is whoever made them
 	"internal/checkpoint": {"gpt", "gpt/hf", "internal/kernel", "internal/metrics", "internal/optim"},
 
-	"internal/chat":   {"gpt/bpe", "internal/dataset"}, // conversations as ids; both sides of it know nothing of one another
-	"internal/corpus": {},                              // ids in files larger than memory; where they come from is the caller's
+	"internal/chat":         {"gpt/bpe", "internal/dataset"},                         // conversations as ids; both sides of it know nothing of one another
+	"internal/conversation": {"gpt", "gpt/bpe", "internal/chat", "internal/dataset"}, // a model and its words, turn by turn; prints nothing
+	"internal/corpus":       {},                                                      // ids in files larger than memory; where they come from is the caller's
 
 	// stages see ids and floats, and never import one another
 	"sft":    {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	"configs": {"compare", "internal/chat", "labeling", "ppo", "reward", "sft"},
 
 	// wiring, and nobody imports it
-	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
+	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/conversation", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
 		"internal/report", "internal/rng", "internal/stats", "labeling", "ppo", "reward", "sft", "storage"},
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
@@ -194,7 +195,7 @@ func TestPresetsLoadAndPrintTheSameAgain(t *testing.T) {
 		if err != nil || string(second.YAML(false)) != string(first.YAML(false)) {
 			t.Errorf("preset %s reads back differently: %v", name, err)
 		}
-		if first.Config == configs.Default() && name != "instructgpt" { // the defaults are InstructGPT's
+		if reflect.DeepEqual(first.Config, configs.Default()) && name != "instructgpt" { // the defaults are InstructGPT's
 			t.Errorf("preset %s changes nothing", name)
 		}
 	}
