@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +64,11 @@ func (a *app) tokenizerTrainCommand() *cobra.Command {
 func (a *app) learnTokenizer(ctx context.Context, texts iter.Seq2[dataset.Document, error], vocabSize int, special []string) (*bpe.Tokenizer, int, error) {
 	if least := 256 + 2 + len(special); vocabSize < least {
 		return nil, 0, fmt.Errorf("%w: tokenizer.vocab_size: must be at least %d, the bytes and the special tokens (got %d)", configs.ErrSetting, least, vocabSize)
+	}
+	for i, name := range special {
+		if slices.Contains(special[:i], name) || name == bpe.EndOfText || name == bpe.Pad {
+			return nil, 0, fmt.Errorf("%w: --special: %q stands in the vocabulary already", configs.ErrSetting, name)
+		}
 	}
 	documents := 0
 	bar := a.progress("tokenizer")

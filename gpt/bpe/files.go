@@ -65,12 +65,12 @@ func loadVocabulary(dir string, set settings) (s source, err error) {
 	if err != nil {
 		return s, err
 	}
-	if s.vocab, err = parseVocab(path, raw); err != nil {
+	if s.vocab, err = parseVocab(path, 1, raw); err != nil {
 		return s, err
 	}
 	path = filepath.Join(dir, addedFile)
 	if raw, err = os.ReadFile(path); err == nil && set.decoder == nil {
-		s.added, err = parseVocab(path, raw)
+		s.added, err = parseVocab(path, 1, raw)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, err
@@ -114,18 +114,18 @@ func lineAt(raw []byte, offset int64) int {
 	return 1 + bytes.Count(raw[:min(int64(len(raw)), offset)], []byte{'\n'})
 }
 
-// parseVocab reads {"token": id, …}.
-func parseVocab(path string, raw []byte) ([]entry, error) {
+// parseVocab reads {"token": id, …}, which begins in a line of a file.
+func parseVocab(path string, first int, raw []byte) ([]entry, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	fail := func(format string, args ...any) ([]entry, error) {
-		return nil, fmt.Errorf("%v: %s", place{path, lineAt(raw, d.InputOffset())}, fmt.Sprintf(format, args...))
+		return nil, fmt.Errorf("%v: %s", place{path, first - 1 + lineAt(raw, d.InputOffset())}, fmt.Sprintf(format, args...))
 	}
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
 		return fail("expected an object of token names and ids")
 	}
 	var vocab []entry
 	seen := map[string]bool{}
-	line, at := 1, int64(0) // of the last entry's end
+	line, at := first, int64(0) // of the last entry's end
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {

@@ -15,6 +15,7 @@ import (
 // Keys of tokenizer_config.json.
 const (
 	prefixSpaceKey = "add_prefix_space"
+	splitKey       = "split_special_tokens"
 	addBOSKey      = "add_bos_token"
 	decoderKey     = "added_tokens_decoder"
 	additionalKey  = "additional_special_tokens"
@@ -131,12 +132,16 @@ func (s *settings) config(path string, raw []byte) error {
 	var c struct {
 		PrefixSpace *bool            `json:"add_prefix_space"`
 		AddBOS      bool             `json:"add_bos_token"`
+		Split       bool             `json:"split_special_tokens"`
 		Decoder     map[string]token `json:"added_tokens_decoder"`
 		MaxLength   *float64         `json:"model_max_length"`
 		Side        *Side            `json:"truncation_side"`
 	}
 	if err := unmarshal(path, raw, &c); err != nil {
 		return err
+	}
+	if c.Split {
+		return fmt.Errorf("%v: %s: found true, expected false: Encode is what takes special tokens for text", place{path, lineOf(raw, splitKey)}, splitKey)
 	}
 	if c.Side != nil && *c.Side != Left && *c.Side != Right {
 		return fmt.Errorf("%v: %s: found %q, expected \"left\" or \"right\"", place{path, lineOf(raw, sideKey)}, sideKey, *c.Side)

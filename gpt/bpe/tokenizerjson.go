@@ -1,6 +1,7 @@
 package bpe
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ func parseTokenizer(path string, raw []byte) (s source, err error) {
 	if err := file.PostProcessor.around(s.around); err != nil {
 		return s, fmt.Errorf("%s: post_processor%w", path, err)
 	}
-	if err := s.model(path, file.Model); err != nil {
+	if err := s.model(path, raw, file.Model); err != nil {
 		return s, err
 	}
 	for i, a := range file.Added {
@@ -172,8 +173,8 @@ func (c *component) around(sides *[2][]string) error {
 	return nil
 }
 
-// model reads the model: vocabulary and merges.
-func (s *source) model(path string, raw json.RawMessage) error {
+// model reads the model: vocabulary and merges. It is a part of whole.
+func (s *source) model(path string, whole, raw []byte) error {
 	var m struct {
 		Type         string          `json:"type"`
 		Dropout      float64         `json:"dropout"`
@@ -183,6 +184,9 @@ func (s *source) model(path string, raw json.RawMessage) error {
 		IgnoreMerges bool            `json:"ignore_merges"`
 		Vocab        json.RawMessage `json:"vocab"`
 		Merges       json.RawMessage `json:"merges"`
+	}
+	if len(raw) == 0 {
+		return fmt.Errorf("%s: model: missing", path)
 	}
 	if err := unmarshal(path+": model", raw, &m); err != nil {
 		return err
@@ -199,7 +203,7 @@ func (s *source) model(path string, raw json.RawMessage) error {
 		}
 	}
 	var err error
-	if s.vocab, err = parseVocab(path+": model.vocab", m.Vocab); err != nil {
+	if s.vocab, err = parseVocab(path, lineAt(whole, int64(max(0, bytes.Index(whole, m.Vocab)))), m.Vocab); err != nil {
 		return err
 	}
 	var merges []json.RawMessage

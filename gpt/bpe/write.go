@@ -11,9 +11,11 @@ import (
 
 // Files returns the tokenizer's part of a model directory, by file name: what
 // transformers' GPT2Tokenizer reads, and tokenizer.json for GPT2TokenizerFast and the
-// tokenizers library. Equal tokenizers give equal bytes. GPT2Tokenizer knows of
-// Around no more than one bos_token before a text, and puts a prefix space before a
-// text that has one already and not after added tokens; the others agree in all.
+// tokenizers library. Equal tokenizers give equal bytes. The latter two read in all
+// cases as EncodeSpecial does. GPT2Tokenizer knows of Around no more than a bos_token
+// before a text and does not know single_word; a prefix space it puts also before a
+// text that begins with one, and never after an added token; and it decodes with
+// spaces around added tokens that are not special.
 func (t *Tokenizer) Files() map[string][]byte {
 	vocab, merges := t.vocabulary()
 	plain := []byte("#version: 0.2\n")
