@@ -200,6 +200,23 @@ func TestEncodeAll(t *testing.T) {
 	}
 }
 
+func TestEncodeRest(t *testing.T) {
+	files := asText(load(t).Files())
+	delete(files, "tokenizer.json")
+	files["tokenizer_config.json"] = `{"add_prefix_space": true}`
+	tok, err := bpe.Load(write(t, files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := load(t)
+	if got, want := tok.Encode("the\n"), plain.Encode(" the\n"); !slices.Equal(got, want) {
+		t.Errorf("a text: got %v, want %v", got, want)
+	}
+	if got, want := tok.EncodeRest("\nthe"), plain.Encode("\nthe"); !slices.Equal(got, want) {
+		t.Errorf("the rest of one: got %v, want %v", got, want)
+	}
+}
+
 func BenchmarkEncode(b *testing.B) {
 	tok := load(b)
 	text := strings.Repeat(read(b, "testdata/address.txt"), 100)

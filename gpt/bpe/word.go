@@ -5,12 +5,19 @@ import (
 	"strings"
 )
 
+// The sizes of an encoder's tables, as powers of two.
+const (
+	shortBits = 15
+	otherBits = 12
+)
+
 // encoder encodes words and remembers what it encoded. One goroutine may use it at
-// a time. Its two tables keep one word in a slot, the latest.
+// a time. Its tables keep in a slot the latest two short words, the last one used
+// first, and the latest other one.
 type encoder struct {
 	t      *Tokenizer
-	short  [1 << 15]shortWord // 1 MiB
-	others [1 << 12]otherWord
+	short  [1 << shortBits][2]shortWord // 2 MiB
+	others [1 << otherBits]otherWord
 	ids    [longWord]int32 // of the word at hand
 	ranks  [longWord]int32 // of the pairs of neighbours in it, noRank if they are not merged
 }
@@ -45,10 +52,16 @@ func (e *encoder) append(ids []int32, text string) []int32 {
 		}
 		lo, hi := key(text, i, n)
 		hash := hashShort(lo, hi, n)
-		s := &e.short[hash>>(64-15)]
+		slot := &e.short[hash>>(64-shortBits)]
+		s := &slot[0]
 		if s.lo != lo || s.hi != hi || int(s.n) != n {
-			ids = e.miss(ids, text[i:i+n], lo, hi, hash)
-		} else if s.count == 1 {
+			if slot[0], slot[1] = slot[1], slot[0]; s.lo != lo || s.hi != hi || int(s.n) != n {
+				ids = e.miss(ids, text[i:i+n], lo, hi, hash)
+				i += n
+				continue
+			}
+		}
+		if s.count == 1 {
 			ids = append(ids, s.ids[0])
 		} else {
 			ids = append(ids, s.ids[:s.count]...)
@@ -95,9 +108,11 @@ func hashLong(s string) uint64 {
 	return hash
 }
 
-// miss is append for a word that is not in its slot of the short ones.
+// miss is append for a word that is not in its slot of the short ones, whose second word has become the first.
 func (e *encoder) miss(ids []int32, word string, lo, hi, hash uint64) []int32 {
-	if o := &e.others[hash>>(64-12)]; o.word == word { // it has more ids than go there
+	slot := &e.short[hash>>(64-shortBits)]
+	if o := &e.others[hash>>(64-otherBits)]; o.word == word { // it has more ids than go there
+		slot[0], slot[1] = slot[1], slot[0]
 		return append(ids, o.ids...)
 	}
 	n := len(ids)
@@ -105,8 +120,9 @@ func (e *encoder) miss(ids []int32, word string, lo, hi, hash uint64) []int32 {
 	if count := len(ids) - n; count <= 3 {
 		s := shortWord{lo: lo, hi: hi, n: uint8(len(word)), count: uint8(count)}
 		copy(s.ids[:], ids[n:])
-		e.short[hash>>(64-15)] = s
+		slot[0] = s
 	} else {
+		slot[0], slot[1] = slot[1], slot[0]
 		e.keep(word, hash, ids[n:])
 	}
 	return ids
@@ -114,7 +130,7 @@ func (e *encoder) miss(ids []int32, word string, lo, hi, hash uint64) []int32 {
 
 // other is append for a word of more than 16 bytes.
 func (e *encoder) other(ids []int32, word string, hash uint64) []int32 {
-	if o := &e.others[hash>>(64-12)]; o.word == word {
+	if o := &e.others[hash>>(64-otherBits)]; o.word == word {
 		return append(ids, o.ids...)
 	}
 	n := len(ids)
@@ -126,7 +142,7 @@ func (e *encoder) other(ids []int32, word string, hash uint64) []int32 {
 }
 
 func (e *encoder) keep(word string, hash uint64, ids []int32) {
-	o := &e.others[hash>>(64-12)]
+	o := &e.others[hash>>(64-otherBits)]
 	o.word, o.ids = strings.Clone(word), append(o.ids[:0], ids...)
 }
 
