@@ -60,6 +60,7 @@ func TestLaterSourcesWin(t *testing.T) {
 func TestMistakesAreNamed(t *testing.T) {
 	for _, test := range []struct{ name, yaml, env, flag, want string }{
 		{name: "unknown key", yaml: "ppo:\n  lr: 1\n  cliprnge: 0.2\n", want: "c.yaml:3: ppo.cliprnge: no such setting; did you mean ppo.cliprange?"},
+		{name: "a name of transformers", yaml: "sft:\n  learning_rate: 1.0e-5\n", want: "c.yaml:2: sft.learning_rate: no such setting; here it is sft.lr"},
 		{name: "unknown section", yaml: "zzzzzzz: 1\n", want: "c.yaml:1: zzzzzzz: no such setting"},
 		{name: "fraction", yaml: "model:\n  n_layer: 63.9\n", want: `c.yaml:2: model.n_layer: found "63.9", expected a whole number`},
 		{name: "negative seed", yaml: "ppo:\n  seed: -1\n", want: `ppo.seed: found "-1", expected a whole number from 0`},

@@ -269,8 +269,23 @@ func kindName(t reflect.Type) string {
 	return map[reflect.Kind]string{reflect.Int: "a whole number", reflect.Uint64: "a whole number from 0", reflect.Float64: "a number", reflect.Bool: "true or false", reflect.String: "text"}[t.Kind()]
 }
 
-// suggestion names the nearest known key, if one is near.
+// elsewhere maps the names that transformers' Trainer and TRL have for settings to ours.
+var elsewhere = map[string]string{
+	"learning_rate": "lr", "lr_scheduler_type": "lr_scheduler", "per_device_train_batch_size": "batch_size", "train_batch_size": "batch_size",
+	"epochs": "num_train_epochs", "num_epochs": "num_train_epochs", "adam_eps": "adam_epsilon", "dropout": "resid_pdrop", "beta": "kl_coef",
+	"init_kl_coef": "kl_coef", "num_ppo_epochs": "noptepochs", "num_mini_batches": "nminibatches", "lambda": "lam", "max_tokens": "max_new_tokens",
+	"num_return_sequences": "n", "vocab": "vocab_size", "hidden_size": "n_embd", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head",
+}
+
+// suggestion names the setting that has this name elsewhere, or the nearest known key, if there is one.
 func suggestion(name string, known map[string]reflect.Type) string {
+	section, last := "", name
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		section, last = name[:i+1], name[i+1:]
+	}
+	if ours := section + elsewhere[last]; ours != section && known[ours] != nil {
+		return fmt.Sprintf("; here it is %s", ours)
+	}
 	best, least := "", 4
 	for k := range known {
 		if d := distance(name, k); d < least || d == least && k < best {
