@@ -95,7 +95,7 @@ func TestMistakesAreNamed(t *testing.T) {
 			}
 		})
 	}
-	if _, err := Load(Sources{Preset: "gpt5"}); err == nil || !strings.Contains(err.Error(), "known: demo, instructgpt") {
+	if _, err := Load(Sources{Preset: "gpt5"}); err == nil || !strings.Contains(err.Error(), "known: demo, distilgpt2-dialog, gpt2, instructgpt") {
 		t.Errorf("unknown preset: %v", err)
 	}
 }

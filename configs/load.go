@@ -76,13 +76,13 @@ func Presets() []string {
 	return names
 }
 
-// AddFlags adds a flag --section.setting for every setting named: all of a section, or one as section.setting.
-func AddFlags(flags *pflag.FlagSet, names ...string) {
+// AddFlags adds a flag --section.setting for every setting of the sections, and for single settings that are named in full.
+func AddFlags(flags *pflag.FlagSet, sections ...string) {
 	defaults := values(Default())
 	for _, k := range keys() {
 		section, _, _ := strings.Cut(k.name, ".")
 		switch {
-		case !slices.Contains(names, section) && !slices.Contains(names, k.name):
+		case !slices.Contains(sections, section) && !slices.Contains(sections, k.name):
 		case k.typ.Kind() == reflect.Slice:
 			flags.StringArray(k.name, nil, kindName(k.typ)+", an element for each time the flag is given")
 		default:

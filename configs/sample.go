@@ -30,12 +30,13 @@ type Sample struct {
 	Seed              uint64   `mapstructure:"seed"`
 }
 
-// Chat holds the settings of conversations: how turns are written, and how replies
-// are drawn, which mean what those of Sample mean.
+// Chat holds the settings of conversations: how they are learnt from and held.
 type Chat struct {
 	// Template is how turns are marked: chatml, dialogpt, turns, or auto, which follows the tokenizer. SFT renders
 	// conversations with it and, unless it is auto, also prompts with completions.
-	Template          string   `mapstructure:"template"`
+	Template string `mapstructure:"template"`
+
+	// How replies are drawn; each means what Sample's means.
 	Temperature       float64  `mapstructure:"temperature"`
 	TopK              int      `mapstructure:"top_k"`
 	TopP              float64  `mapstructure:"top_p"`

@@ -189,7 +189,7 @@ func (s *search) choose(w *scratch, sl *slot, logits []float32) (int32, float32)
 	f := &w.filter
 	f.narrow(&SampleConfig{TopK: s.keep()}, w.parts, logits, 1)
 	for k, token := range f.kept.IDs {
-		if f.keeps(k) && !math.IsInf(float64(logits[token]), -1) {
+		if f.kept.Weights[k] > 0 && !math.IsInf(float64(logits[token]), -1) {
 			add(token, 1)
 		}
 	}

@@ -107,9 +107,7 @@ func (c SampleConfig) Probabilities(logits []float32, before []int32) []float32 
 	var f filter
 	f.narrow(&c, parts, row, scale)
 	for k, id := range f.kept.IDs {
-		if f.keeps(k) {
-			out[id] = float32(float64(f.kept.Weights[k]) / f.total)
-		}
+		out[id] = float32(float64(f.kept.Weights[k]) / f.total)
 	}
 	return out
 }
@@ -165,9 +163,8 @@ func (s *seen) restore(logits []float32) {
 type filter struct {
 	parts []float64 // (kernel.HeadParts(V)) of a penalised row
 	tops  []float64
-	kept  kernel.Candidates // the candidates; those above the boundary are kept
+	kept  kernel.Candidates // the candidates; those that are not kept weigh 0
 	ranks []ranked
-	low   ranked  // the boundary: the least token kept
 	total float64 // the weights of those kept
 }
 
@@ -212,82 +209,64 @@ func (f *filter) narrow(c *SampleConfig, parts []float64, logits []float32, scal
 	default:
 		take(floor)
 	}
-	f.low = ranked{z: float32(math.Inf(-1)), id: -1}
+	f.total = f.kept.Cut(float32(math.Inf(-1)), 0)
 	if c.TopK > 0 && c.TopK < len(f.kept.IDs) {
-		f.rank(func(float32) float64 { return 1 })
-		f.low = boundary(f.ranks, float64(c.TopK))
-		f.low.id = -1 // with all as likely as the last
+		f.total = f.kept.Cut(f.least(float64(c.TopK), true).z, 0) // with all as likely as the last
 	}
-	f.add()
 	if byTopP {
 		if c.TopK > 0 {
 			sum = f.total
 		}
-		if target := float64(c.TopP) * sum; f.total > target {
-			f.rank(func(w float32) float64 { return float64(w) })
-			f.low = boundary(f.ranks, target)
-			if f.add(); c.TopPWithin && f.total > target {
-				f.raise()
-			}
-		}
+		f.topP(float64(c.TopP)*sum, c.TopPWithin)
 	}
-	if least := (ranked{z: float32(floor), id: -1}); c.MinP > 0 && f.low.below(least) {
-		f.low = least
+	if c.MinP > 0 {
+		f.total = f.kept.Cut(float32(floor), 0)
 	}
-	f.add()
 }
 
-// rank lists the candidates above the boundary with their weights.
-func (f *filter) rank(weight func(float32) float64) {
+// topP keeps the fewest likeliest tokens that weigh at least target; within leaves out the last of these if they weigh more
+// and it is not the only one, but then keeps all that are as likely as the least.
+func (f *filter) topP(target float64, within bool) {
+	if f.total <= target {
+		return
+	}
+	low := f.least(target, false)
+	f.total = f.kept.Cut(low.z, low.id)
+	if !within || f.total <= target {
+		return
+	}
+	next := ranked{z: float32(math.Inf(1))}
+	for k, z := range f.kept.Scaled {
+		if f.kept.Weights[k] > 0 && f.kept.IDs[k] != low.id {
+			next.z = min(next.z, z)
+		}
+	}
+	if !math.IsInf(float64(next.z), 1) {
+		f.total = f.kept.Cut(next.z, 0)
+	}
+}
+
+// least returns the candidate at which the likeliest ones' cumulated weight, or number, reaches target.
+func (f *filter) least(target float64, byNumber bool) ranked {
+	indices, above := f.kept.Around(target, byNumber)
 	f.ranks = f.ranks[:0]
-	for k, z := range f.kept.Scaled {
-		if f.keeps(k) {
-			f.ranks = append(f.ranks, ranked{z, f.kept.IDs[k], weight(f.kept.Weights[k])})
+	for _, k := range indices {
+		weight := 1.0
+		if !byNumber {
+			weight = float64(f.kept.Weights[k])
 		}
+		f.ranks = append(f.ranks, ranked{f.kept.Scaled[k], f.kept.IDs[k], weight})
 	}
+	return boundary(f.ranks, target-above)
 }
 
-// keeps reports whether candidate k is not below the boundary.
-func (f *filter) keeps(k int) bool {
-	return f.kept.Scaled[k] > f.low.z || f.kept.Scaled[k] == f.low.z && f.kept.IDs[k] >= f.low.id
-}
-
-// add sums the weights of the candidates that are kept.
-func (f *filter) add() {
-	f.total = 0
-	for k, w := range f.kept.Weights {
-		if f.keeps(k) {
-			f.total += float64(w)
-		}
+// pick returns the token kept at which the cumulated weight, in the order of the vocabulary, passes u of the whole. A row
+// without numbers has no tokens, and gives the first.
+func (f *filter) pick(u float64) int32 {
+	if len(f.kept.IDs) == 0 {
+		return 0
 	}
-}
-
-// raise drops the least token kept, unless it is the last one, and then keeps all that are as likely as the least.
-func (f *filter) raise() {
-	dropped, least := f.low, float32(math.Inf(1))
-	f.low.id++
-	for k, z := range f.kept.Scaled {
-		if f.keeps(k) {
-			least = min(least, z)
-		}
-	}
-	if f.low = (ranked{z: least, id: -1}); math.IsInf(float64(least), 1) {
-		f.low = ranked{z: dropped.z, id: -1}
-	}
-}
-
-// pick returns the token kept at which the cumulated weight, in the order of the vocabulary, passes u of the whole.
-func (f *filter) pick(u float64) (token int32) {
-	target, below := u*f.total, 0.0
-	for k, w := range f.kept.Weights {
-		if f.keeps(k) {
-			token = f.kept.IDs[k]
-			if below += float64(w); below > target {
-				break
-			}
-		}
-	}
-	return token
+	return f.kept.IDs[f.kept.Find(u*f.total)]
 }
 
 // boundary returns the element at which the weights, cumulated from the likeliest one down, first reach target, the

@@ -148,8 +148,8 @@ func TestKnownTopP(t *testing.T) {
 	}
 }
 
-// naive is a distribution by sorting the whole vocabulary, in float64.
-func naive(logits []float32, c gpt.SampleConfig) []float64 {
+// bySorting is a distribution by sorting the whole vocabulary, in float64.
+func bySorting(logits []float32, c gpt.SampleConfig) []float64 {
 	order := indices(len(logits))
 	z := make([]float64, len(logits))
 	for v := range z {
@@ -205,7 +205,7 @@ func TestFiltersEqualSortingTheWholeVocabulary(t *testing.T) {
 			TopP:        rapid.SampledFrom([]float32{0, 0, .01, .5, .9, .999, 1}).Draw(r, "top p"),
 			MinP:        rapid.SampledFrom([]float32{0, 0, .001, .1, .8, 1}).Draw(r, "min p"),
 		}
-		want, got := naive(logits, c), c.Probabilities(logits, nil)
+		want, got := bySorting(logits, c), c.Probabilities(logits, nil)
 		kept, other := 0, 0
 		for v := range want {
 			if want[v] > 0 {

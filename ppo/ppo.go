@@ -122,6 +122,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 	defer out.Close()
 	steps := c.TotalEpisodes / c.BatchSize
 	to.Progress.Total(steps)
+	to.Progress.From(s.Step)
 	lr := optim.Schedule{Name: c.LRScheduler, Peak: c.LR, Floor: c.MinLRRatio, Warmup: c.WarmupSteps, Total: steps}
 	valueLR := lr
 	valueLR.Peak = c.ValueLR

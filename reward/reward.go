@@ -99,6 +99,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, train, eval []Compar
 	}
 	defer out.Close()
 	run.Progress.Total(total)
+	run.Progress.From(s.Step)
 
 	t := &trainer{micro: model.Config.MicroTokens(), pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
 	clock, clocked := time.Now(), 0

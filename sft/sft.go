@@ -82,6 +82,7 @@ func Train(ctx context.Context, c Config, model *gpt.Model, task Task, run check
 	}
 	defer out.Close()
 	run.Progress.Total(total)
+	run.Progress.From(s.Step)
 
 	t := &trainer{c: c, model: model, pass: gpt.NewPass(model), loss: newLoss(), dtheta: make([]float32, len(model.Theta))}
 	clock, clocked := time.Now(), 0

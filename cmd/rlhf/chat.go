@@ -144,7 +144,7 @@ func (a *app) lines(prompt string) (read func() (string, error), restore func())
 			return "", err
 		}
 		defer term.Restore(fd, raw)
-		if width, height, err := term.GetSize(fd); err == nil {
+		if width, height, err := term.GetSize(fd); err == nil && width > 0 { // some know none
 			if err := editor.SetSize(width, height); err != nil {
 				return "", err
 			}

@@ -21,13 +21,18 @@ import (
 	"rlhf/sft"
 )
 
-// dataFlags adds the flags that say how a stage's data is read.
-func dataFlags(cmd *cobra.Command, o *dataset.Options) {
+// textFlags adds the flags that say how text is read.
+func textFlags(cmd *cobra.Command, o *dataset.Options) {
 	f := cmd.Flags()
 	f.StringVar(&o.Format, "format", "auto", "format of the data, as data formats lists them")
 	f.BoolVar(&o.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
 	f.StringVar(&o.Text.Field, "text_field", "", "field of JSON that holds a document (default text)")
 	f.StringVar(&o.Text.Split, "split_text", "file", "documents of a plain text: file, paragraph or line")
+}
+
+// talkFlags adds the flags that say how demonstrations are read.
+func talkFlags(cmd *cobra.Command, o *dataset.Options) {
+	f := cmd.Flags()
 	f.StringVar(&o.Talk.As, "talk", "pairs", "lines of dialogue: pairs of neighbours, whole conversations, or answers to the first line")
 	f.StringVar(&o.Trees.Paths, "paths", "best", "paths through trees of replies: best or all")
 	f.StringVar(&o.Trees.Lang, "lang", "", "keep trees in this language only, like en")

@@ -34,7 +34,7 @@ func (a *app) sampleCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.name, "name", "", "the model's name in the output; its directory by default")
 	cmd.Flags().BoolVar(&f.stream, "stream", false, "write a JSON line for every token as it is drawn, and each completion's line when it ends")
 	cmd.Flags().BoolVar(&f.text, "text", false, "with --prompt: write the completion alone, as it is drawn; so is done on a terminal")
-	configs.AddFlags(cmd.Flags(), "sample", "label", "chat.template")
+	configs.AddFlags(cmd.Flags(), "sample", "chat.template", "label")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {

@@ -39,7 +39,8 @@ func (a *app) sftCommand() *cobra.Command {
 	f.StringVar(&t.out, "out", "", "run directory; the model is written to RUN/model")
 	f.StringVar(&t.cache, "cache", "", "directory in which encoded pretraining data is kept (default RUN/cache)")
 	f.BoolVar(&t.resume, "resume", false, "continue the run in --out from its newest checkpoint")
-	dataFlags(cmd, &t.options)
+	textFlags(cmd, &t.options)
+	talkFlags(cmd, &t.options)
 	configs.AddFlags(f, "sft", "chat.template")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) (err error) {
 		if t.c, err = a.settings(cmd.Flags()); err != nil {

@@ -21,7 +21,7 @@ func cornellFormats() []Format {
 	return []Format{
 		convoKitFormat(),
 		{
-			Name: "cornell", About: "Cornell Movie-Dialogs: the directory with movie_lines.txt and movie_conversations.txt, or both files", Extensions: []string{".txt", ".tsv"},
+			Name: "cornell", About: "Cornell Movie-Dialogs: the directory with movie_lines.txt and movie_conversations.txt, or both files", Extensions: []string{".txt"},
 			Detect:         func(s Sample) bool { return isCornell(s.Path, cornellConversations) || isCornell(s.Path, cornellLines) },
 			Demonstrations: readCornell, Uses: []string{"talk"},
 		},

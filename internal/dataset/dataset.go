@@ -34,9 +34,11 @@ type Demonstration struct {
 
 // Document is a text, or a piece of one too long to hold.
 //
-// A piece that is not the last ends where a letter, a digit or an ASCII sign is followed
-// by white space, with which the next piece begins. GPT-2's splitting has a word border
-// there whatever stands around, so the tokens of the pieces are those of the whole.
+// A piece that is not the last ends where a letter, mark, number or sign is followed by
+// a space or the end of a line, with which the next piece begins. GPT-2's splitting has
+// a word border there whatever stands around: none of its patterns goes on from what is
+// no white space to what is, and the only one that looks ahead does so inside white
+// space. So the tokens of the pieces are those of the whole.
 type Document struct {
 	Text string
 	Last bool // the document ends here

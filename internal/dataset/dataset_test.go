@@ -29,8 +29,8 @@ func TestReaders(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(d, []Demonstration{{Prompt: "p", Completion: "c"}}) {
 		t.Errorf("demonstrations %v, %v", d, err)
 	}
-	p, err := Collect(Prompts(Options{}, file(t, "p.jsonl", "{\"prompt\":\"p\",\"id\":7}\n{\"tokens\":[1,2]}")))
-	if err != nil || p[0].Text != "p" || string(p[0].Fields["id"]) != "7" || !reflect.DeepEqual(p[1].Tokens, []int32{1, 2}) {
+	p, err := Collect(Prompts(Options{}, file(t, "p.jsonl", "{\"prompt\":\"p\",\"id\":7}\n{\"tokens\":[1,2]}\n{\"messages\":[{\"role\":\"system\",\"content\":\"s\"},{\"role\":\"human\",\"content\":\"h\"}]}")))
+	if err != nil || p[0].Text != "p" || string(p[0].Fields["id"]) != "7" || !reflect.DeepEqual(p[1].Tokens, []int32{1, 2}) || !reflect.DeepEqual(p[2].Messages, []Message{{"system", "s"}, {"user", "h"}}) {
 		t.Errorf("prompts %v, %v", p, err)
 	}
 	g, err := Collect(Groups(Options{}, file(t, "g.jsonl", `{"prompt":"p","completions":[{"model":"a","text":"x"},{"model":"b","completion":"y"}]}
@@ -79,6 +79,7 @@ func TestErrorsNameFileLineAndField(t *testing.T) {
 		{"type.jsonl", `{"prompt":"a","completion":5}`, `field "completion": found 5, expected string`, demos},
 		{"nullfield.jsonl", `{"prompt":null,"completion":""}`, `field "prompt": found null, expected string`, demos},
 		{"tokens.jsonl", `{"tokens":["a"]}`, `field "tokens": found ["a"], expected []int32`, prompts},
+		{"messages.jsonl", `{"messages":[{"role":"user","content":"h"},{"role":"assistant","content":"a"}]}`, `field "messages": found 2 messages, expected the last to be a user's`, prompts},
 		{"group.jsonl", `{"prompt":"a","completions":[{"text":"b"},{"model":"m"}]}`, `completion 1: field "completion": missing, the line has "model"`, groups},
 		{"few.jsonl", `{` + two + `,"ranks":[1],"labeler":"w"}`, `field "ranks": found 1 for 2 completions`, rankings},
 		{"gap.jsonl", `{` + two + `,"ranks":[1,3],"labeler":"w"}`, `field "ranks": found [1 3], expected 1 to m without a gap`, rankings},

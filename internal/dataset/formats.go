@@ -280,7 +280,7 @@ func FormatOf(o Options, paths ...string) (Format, error) {
 	var first error
 	for _, f := range files {
 		format, err := detect(f, "")
-		packed := f.packed
+		packed, beside := f.packed, besides(f)
 		f.Close()
 		switch {
 		case f.Path == "-" && packed:
@@ -290,15 +290,25 @@ func FormatOf(o Options, paths ...string) (Format, error) {
 		case first == nil:
 			first = err
 		}
-		if !f.listed || !isProse(f) {
+		if !f.listed || !beside {
 			break
 		}
 	}
 	return Format{}, first
 }
 
-// isProse reports whether a file may be a text that only stands beside data, like a README.
-func isProse(f *File) bool { return f.Ext() == ".txt" || f.Ext() == ".md" }
+// besides reports whether a file may only stand beside data: a text like a README, or an empty file.
+func besides(f *File) bool {
+	if f.Ext() == ".txt" || f.Ext() == ".md" {
+		return true
+	}
+	in, err := f.Reader()
+	if err != nil {
+		return false
+	}
+	_, err = in.Peek(1)
+	return err == io.EOF
+}
 
 // files returns the files that paths name, for data of a kind.
 func (o Options) files(kind Kind, paths []string) ([]*File, error) {
@@ -331,7 +341,7 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 		var used []Format
 		for _, f := range files {
 			format, err := o.formatOf(f, kind)
-			if err != nil && f.listed && isProse(f) {
+			if err != nil && f.listed && besides(f) {
 				f.Close()
 				o.Report.ignore(f.Path)
 				continue
@@ -361,7 +371,7 @@ func read[T any](o Options, kind Kind, paths []string, reader func(Format) func(
 			return
 		}
 		if used == nil && len(files) > 0 {
-			yield(zero, fmt.Errorf("%s: found only texts below it, expected %s", strings.Join(paths, ", "), kind))
+			yield(zero, fmt.Errorf("%s: found only texts and empty files below it, expected %s", strings.Join(paths, ", "), kind))
 		}
 	}
 }

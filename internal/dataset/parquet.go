@@ -8,27 +8,36 @@ import (
 	"io"
 	"iter"
 	"math"
+	"math/big"
 	"os"
+	"reflect"
 	"time"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/deprecated"
+	"github.com/parquet-go/parquet-go/format"
 )
 
 const parquetExtension = ".parquet"
 
-// parquetSample looks into the first row.
+// parquetSample looks into the first row that can be read. If none can, what is wrong with the first is the error.
 func (f *File) parquetSample() (Sample, error) {
 	s := Sample{Path: f.Path, Ext: f.Ext()}
+	var first error
 	for each, err := range f.parquetRows() {
 		if bad := new(Bad); err != nil && !errors.As(err, &bad) {
 			return s, err
 		}
-		if s.Object = each.object; s.Object != nil {
-			break
+		if err == nil {
+			s.Object = each.object
+			return s, nil
+		}
+		if first == nil {
+			first = err
 		}
 	}
-	return s, nil
+	return s, first
 }
 
 // rowsAtOnce is how many rows of a Parquet file are decoded at a time.
@@ -60,7 +69,7 @@ func (f *File) parquetRows() iter.Seq2[located, error] {
 					yield(located{}, f.fatal(at, fmt.Errorf("row group %d: %w", i, err)))
 					return
 				}
-				o, err := rowObject(each)
+				o, err := rowObject(p.Schema(), each)
 				if err != nil {
 					err = f.bad(at, err)
 				}
@@ -167,59 +176,157 @@ func nextRows(schema *parquet.Schema, rows parquet.Rows, buffer []parquet.Row) (
 }
 
 // rowObject is a row as the object of its JSON. A column that is null stands in it as null.
-func rowObject(row map[string]any) (object, error) {
-	o := object{}
-	for name, value := range row {
-		plain, err := plainValue(value)
+func rowObject(schema parquet.Node, row map[string]any) (o object, err error) {
+	defer recovered(&err)
+	o = object{}
+	for _, column := range schema.Fields() {
+		plain, err := plainValue(column, row[column.Name()])
 		if err != nil {
-			return nil, fmt.Errorf("field %q: %w", name, err)
+			return nil, fmt.Errorf("field %q: %w", column.Name(), err)
 		}
-		var raw json.RawMessage
-		if raw, err = json.Marshal(plain); err != nil {
-			return nil, fmt.Errorf("field %q: %w", name, err)
+		raw, err := json.Marshal(plain)
+		if err != nil {
+			return nil, fmt.Errorf("field %q: %w", column.Name(), err)
 		}
-		o[name] = raw
+		o[column.Name()] = raw
 	}
 	return o, nil
 }
 
-// plainValue returns a decoded value in the types that JSON knows.
-func plainValue(value any) (any, error) {
+// plainValue returns a decoded value in the types that JSON knows, as the column's type means it.
+func plainValue(node parquet.Node, value any) (any, error) {
+	if isMap(node) && value != nil {
+		return plainMap(node, reflect.ValueOf(value))
+	}
 	switch v := value.(type) {
-	case nil, bool, int32, int64, uint32, uint64:
+	case nil:
+		return nil, nil
+	case []any:
+		return plainList(node, v)
+	case map[string]any:
+		return plainGroup(node, v)
+	}
+	if !node.Leaf() {
+		return nil, fmt.Errorf("found a value of type %T, expected a list or a group", value)
+	}
+	if _, ok := value.([]byte); ok && node.Type().Kind() == parquet.FixedLenByteArray {
+		return nil, fmt.Errorf("found %d bytes of a fixed length, expected text", node.Type().Length())
+	}
+	return plainLeaf(node.Type().LogicalType(), value)
+}
+
+func plainList(node parquet.Node, list []any) (any, error) {
+	element := node
+	if !node.Leaf() {
+		if fields := node.Fields(); len(fields) == 1 && fields[0].Repeated() {
+			element = fields[0] // the group that repeats, whose one field the elements are
+			if !element.Leaf() && len(element.Fields()) == 1 {
+				element = element.Fields()[0]
+			}
+		}
+	}
+	out := make([]any, len(list))
+	for i, each := range list {
+		var err error
+		if out[i], err = plainValue(element, each); err != nil {
+			return nil, fmt.Errorf("element %d: %w", i, err)
+		}
+	}
+	return out, nil
+}
+
+func plainGroup(node parquet.Node, group map[string]any) (any, error) {
+	out := make(map[string]any, len(group))
+	for _, field := range node.Fields() {
+		plain, err := plainValue(field, group[field.Name()])
+		if err != nil {
+			return nil, fmt.Errorf("field %q: %w", field.Name(), err)
+		}
+		out[field.Name()] = plain
+	}
+	return out, nil
+}
+
+// isMap reports whether a column is a map: a group of one group that repeats and has a key and a value.
+func isMap(node parquet.Node) bool {
+	if node.Leaf() || len(node.Fields()) != 1 {
+		return false
+	}
+	entry := node.Fields()[0]
+	return entry.Repeated() && !entry.Leaf() && len(entry.Fields()) == 2 && entry.Fields()[0].Name() == "key" && entry.Fields()[1].Name() == "value"
+}
+
+// plainMap reads a map column, which is decoded into a Go map of whatever its keys and values are.
+func plainMap(node parquet.Node, value reflect.Value) (any, error) {
+	if value.Kind() != reflect.Map {
+		return nil, fmt.Errorf("found a value of type %s, expected a map", value.Type())
+	}
+	out := map[string]any{}
+	for key, each := range value.Seq2() {
+		for (each.Kind() == reflect.Pointer || each.Kind() == reflect.Interface) && !each.IsNil() {
+			each = each.Elem()
+		}
+		var inner any
+		if each.Kind() != reflect.Pointer && each.Kind() != reflect.Interface {
+			inner = each.Interface()
+		}
+		plain, err := plainValue(node.Fields()[0].Fields()[1], inner)
+		if err != nil {
+			return nil, fmt.Errorf("key %v: %w", key, err)
+		}
+		out[fmt.Sprint(key.Interface())] = plain
+	}
+	return out, nil
+}
+
+// plainLeaf reads a value that is no list and no group. Times are written as RFC 3339 in UTC.
+func plainLeaf(logical *format.LogicalType, value any) (any, error) {
+	var as format.LogicalTypeValue
+	if logical != nil {
+		as = logical.Value
+	}
+	switch v := value.(type) {
+	case bool, uint32, uint64:
+		return v, nil
+	case int32:
+		if _, ok := as.(*format.DateType); ok {
+			return time.Unix(int64(v)*86400, 0).UTC().Format(time.DateOnly), nil
+		}
+		return v, nil
+	case int64:
+		switch as := as.(type) {
+		case *format.TimestampType:
+			return timestamp(as.Unit, v), nil
+		case *format.IntType:
+			if !as.IsSigned {
+				return uint64(v), nil
+			}
+		}
 		return v, nil
 	case string:
 		return plainText(v)
 	case []byte:
-		return plainText(string(v))
+		return plainLeaf(logical, string(v))
 	case float32:
 		return plainNumber(float64(v))
 	case float64:
 		return plainNumber(v)
-	case time.Time:
-		return v.UTC(), nil
-	case []any:
-		out := make([]any, len(v))
-		for i, each := range v {
-			plain, err := plainValue(each)
-			if err != nil {
-				return nil, fmt.Errorf("element %d: %w", i, err)
-			}
-			out[i] = plain
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, each := range v {
-			plain, err := plainValue(each)
-			if err != nil {
-				return nil, fmt.Errorf("field %q: %w", name, err)
-			}
-			out[name] = plain
-		}
-		return out, nil
+	case *big.Float:
+		return json.Number(v.Text('f', -1)), nil
+	case deprecated.Int96: // nanoseconds of a day by its Julian number
+		return time.Unix((int64(v[2])-2440588)*86400, int64(uint64(v[1])<<32|uint64(v[0]))).UTC(), nil
 	}
 	return nil, fmt.Errorf("found a value of type %T, expected text, a number, a list or a group", value)
+}
+
+func timestamp(unit format.TimeUnit, v int64) time.Time {
+	switch unit.Value.(type) {
+	case *format.MilliSeconds:
+		return time.UnixMilli(v).UTC()
+	case *format.MicroSeconds:
+		return time.UnixMicro(v).UTC()
+	}
+	return time.Unix(0, v).UTC()
 }
 
 func plainText(s string) (any, error) {

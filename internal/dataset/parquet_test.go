@@ -51,6 +51,20 @@ func TestParquetRankings(t *testing.T) {
 	}
 }
 
+func TestParquetTypes(t *testing.T) {
+	p, q := two("p", "a", "c", 1, 2), two("q", "b", "d", 1, 2)
+	for name, want := range map[string]map[string]json.RawMessage{
+		"types": meta("ts", `"2024-05-31T12:00:00.123456Z"`, "ns", `"2024-05-31T12:00:00.123456Z"`, "ms", `"2024-05-31T12:00:00.123Z"`, "date", `"2024-05-31"`, "dec", "1.25",
+			"u64", "9223372036854775813", "u32", "2147483653", "i8", "-1", "f32", "1.5", "map", `{"k":1,"l":null}`, "lists", `[["a"],[]]`, "bytes", `"x"`),
+		"int96": meta("ts", `"2024-05-31T12:00:00.123456Z"`),
+	} {
+		got, err := Collect(Rankings(Options{}, filepath.Join("testdata", name+".parquet")))
+		if err != nil || !reflect.DeepEqual(got, []Ranking{with(p, func(r *Ranking) { r.Meta = want }), q}) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 func TestParquetTextsAndDemonstrations(t *testing.T) {
 	texts, err := Collect(Texts(Options{}, "testdata/text.parquet"))
 	if want := []Document{{"one\n\ntwo", true}, {"é 世", true}, {"", true}}; err != nil || !reflect.DeepEqual(texts, want) {
@@ -96,6 +110,7 @@ func TestParquetErrors(t *testing.T) {
 		{"testdata/bad-row.parquet", `testdata/bad-row.parquet: row 3: field "prompt": found null, expected string`, rankingsError},
 		{"testdata/bad-type.parquet", `testdata/bad-type.parquet: row 1: field "rejected": found 3, expected string`, rankingsError},
 		{"testdata/bad-bytes.parquet", `testdata/bad-bytes.parquet: row 2: field "prompt": found bytes that are not UTF-8, expected text`, rankingsError},
+		{"testdata/bad-half.parquet", `testdata/bad-half.parquet: row 1: field "half": found 2 bytes of a fixed length, expected text`, rankingsError},
 		{cut, "not a Parquet file that can be read", textsError},
 		{damaged, "damaged.parquet: row ", textsError},
 		{file(t, "x.parquet", `{"text":"a"}`), "not a Parquet file that can be read", textsError},

@@ -127,7 +127,9 @@ func pairPreferences() []preference {
 		},
 		{
 			name: "alpaca-preference", about: `{"instruction", "input", "chosen", "rejected"}: the prompt is the instruction, and after a blank line the input if there is one`,
-			is:   func(s Sample) bool { return s.Object.has("instruction", "chosen", "rejected") },
+			is: func(s Sample) bool {
+				return s.Object.has("instruction", "chosen", "rejected") && !s.Object.has("prompt")
+			},
 			read: one(readInstruction), grouped: true, rows: sure(writeInstructions), keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
 		},
 		{
@@ -142,7 +144,7 @@ func pairPreferences() []preference {
 		{
 			name: "trl", about: `TRL's preference: {"prompt", "chosen", "rejected"}, texts or messages, or the prompt in both sides`,
 			is: func(s Sample) bool {
-				return (s.Object.has("chosen") || s.Object.has("rejected")) && !s.Object.has("instruction")
+				return (s.Object.has("chosen") || s.Object.has("rejected")) && (s.Object.has("prompt") || !s.Object.has("instruction"))
 			},
 			read: one(readTRL), grouped: true, rows: sure(writeTRL), keeps: slices.Concat(pairTraits, []Trait{traitSystem}),
 		},

@@ -412,19 +412,17 @@ func writeArgilla(rankings []Ranking) *fields {
 		models, named = append(models, c.Model), named || c.Model != ""
 	}
 	metadata := new(fields)
-	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
-		if !slices.Contains(argillaKeys, name) {
-			metadata.add(name, r.Meta[name])
-		}
-	}
 	if named {
 		metadata.add("models", models)
 	}
+	metadata.others(r.Meta, argillaKeys...)
 	var responses []*fields
 	for _, r := range rankings {
 		responses = append(responses, r.argillaResponse())
 	}
-	return new(fields).add("fields", texts).add("metadata", metadata).add("responses", responses).add("suggestions", []int{})
+	row := new(fields).add("fields", texts).add("metadata", metadata).add("responses", responses).add("suggestions", []int{})
+	row.left = metadata.left
+	return row
 }
 
 // argillaKeys are the fields of Meta that belong to a response and not to its record.

@@ -362,11 +362,7 @@ func (c *comparatorWriter) example(rankings []Ranking, a, b int) error {
 		score, raters := c.rate(rankings, a, b)
 		row.add("score", score).add("individual_rater_scores", raters)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
-		if name != "tags" {
-			custom.add(name, r.Meta[name])
-		}
-	}
+	custom.others(r.Meta, "tags")
 	row.add("custom_fields", custom)
 	var text bytes.Buffer
 	if c.count++; c.count > 1 {

@@ -59,6 +59,8 @@ func TestDocumentedExamples(t *testing.T) {
 		{"trl", "trl", `{"prompt":"The sky is","chosen":" blue.","rejected":" green."}`, []Ranking{two("The sky is", " blue.", " green.", 1, 2)}},
 		{"trl with unknown fields", "trl", `{"prompt":"p","chosen":"x","rejected":"y","source":"s","score":[1, 2],"extra":{"a":1},"note":null}`,
 			[]Ranking{with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Meta = meta("source", `"s"`, "score", "[1,2]", "extra", `{"a":1}`) })}},
+		{"trl with an instruction", "trl", `{"prompt":"p","instruction":"i","chosen":"x","rejected":"y"}`, []Ranking{with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Meta = meta("instruction", `"i"`) })}},
+		{"instruction", "alpaca-preference", `{"instruction":"i","input":"n","output":"o","chosen":"x","rejected":"y"}`, []Ranking{with(two("i\n\nn", "x", "y", 1, 2), func(r *Ranking) { r.Meta = meta("output", `"o"`) })}},
 		{"trl with somebody else's columns", "trl", `{"prompt":"p","chosen":"x","rejected":"y","chosen_model":["m"],"rejected_model":"n","score_chosen":"7","chosen_index":"a","labeler":7,"confidence":0.5}`,
 			[]Ranking{with(two("p", "x", "y", 1, 2), func(r *Ranking) {
 				r.Completions[1].Model, r.Confidence = "n", number64(0.5)

@@ -14,6 +14,8 @@ type fields struct {
 	names  []string
 	values []any
 	own    *Ranking // the row of the own format, instead
+	left   int      // unknown fields left out, since the format has its own of their name, or means something by it
+	never  string   // a name that an unknown field must not have, since the row would be another format's
 }
 
 func (f *fields) add(name string, value any) *fields {
@@ -128,9 +130,18 @@ func (r Ranking) carried(o *fields, native ...string) {
 			o.some(c.name, c.value)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
-		if !slices.Contains(o.names, name) {
-			o.add(name, r.Meta[name])
+	o.others(r.Meta)
+}
+
+// others adds the unknown fields, but for some.
+func (f *fields) others(meta map[string]json.RawMessage, but ...string) {
+	for _, name := range slices.Sorted(maps.Keys(meta)) {
+		switch {
+		case slices.Contains(but, name):
+		case slices.Contains(f.names, name), name == f.never:
+			f.left++
+		default:
+			f.add(name, meta[name])
 		}
 	}
 }

@@ -40,7 +40,7 @@ func writeStudio(id int, rankings []Ranking) *fields {
 		items = append(items, item)
 	}
 	data.add("items", items)
-	r.studioRest(data)
+	data.others(r.Meta, studioKeys...)
 	return studioTaskRow(id, data, rankings, func(r Ranking) []*fields {
 		return append([]*fields{result("rank", "results", "ranker", new(fields).add("ranker", r.buckets()))}, r.studioRatings(r.studioPlaces())...)
 	})
@@ -68,7 +68,7 @@ func writeStudioPairs(id int, rankings []Ranking) (rows []*fields) {
 			for i, name := range studioPairs[0] {
 				data.some(name+"_model", two.Completions[i].Model)
 			}
-			two.studioRest(data)
+			data.others(two.Meta, studioKeys...)
 			rows = append(rows, studioTaskRow(id+len(rows), data, []Ranking{two}, func(r Ranking) []*fields {
 				selected := "left"
 				if r.Ranks[0] == 2 {
@@ -116,7 +116,9 @@ func studioTaskRow(id int, data *fields, rankings []Ranking, results func(Rankin
 		}
 		annotations = append(annotations, a)
 	}
-	return new(fields).add("id", id).add("data", data).add("annotations", annotations).add("predictions", []int{})
+	row := new(fields).add("id", id).add("data", data).add("annotations", annotations).add("predictions", []int{})
+	row.left = data.left
+	return row
 }
 
 func (r Ranking) studioData() *fields {
@@ -124,15 +126,6 @@ func (r Ranking) studioData() *fields {
 	data.some("messages", r.Messages)
 	data.some("system", r.System)
 	return data
-}
-
-// studioRest adds the unknown fields of the task.
-func (r Ranking) studioRest(data *fields) {
-	for _, name := range slices.Sorted(maps.Keys(r.Meta)) {
-		if !slices.Contains(studioKeys, name) && !slices.Contains(data.names, name) {
-			data.add(name, r.Meta[name])
-		}
-	}
 }
 
 func result(from, to, kind string, value *fields) *fields {

@@ -23,8 +23,9 @@ type pair struct{ chosen, rejected int }
 
 // pairs returns every strictly ordered pair, better completions first. Ties make none.
 func (r Ranking) pairs() (out []pair) {
-	for _, i := range r.byRank() {
-		for _, j := range r.byRank() {
+	order := r.byRank()
+	for _, i := range order {
+		for _, j := range order {
 			if r.Ranks[i] < r.Ranks[j] {
 				out = append(out, pair{i, j})
 			}

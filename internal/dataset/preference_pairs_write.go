@@ -30,7 +30,7 @@ func writeHH(r Ranking) (rows []*fields, err error) {
 		if n, err := splitTranscripts(chosen, rejected); !isTranscript(chosen) || err != nil || n != len(prompt) {
 			return nil, fmt.Errorf("completions %d and %d would not be split from the prompt again, since they share a turn", p.chosen, p.rejected)
 		}
-		row := new(fields).add("chosen", chosen).add("rejected", rejected)
+		row := (&fields{never: "prompt"}).add("chosen", chosen).add("rejected", rejected)
 		r.pairColumns(row, p)
 		rows = append(rows, row)
 	}
@@ -85,7 +85,7 @@ func writeImplicit(r Ranking) (rows []*fields, err error) {
 	for _, p := range r.pairs() {
 		chosen, rejected := r.Prompt+r.Completions[p.chosen].Text, r.Prompt+r.Completions[p.rejected].Text
 		var back Ranking
-		row := new(fields).add("chosen", chosen).add("rejected", rejected)
+		row := (&fields{never: "prompt"}).add("chosen", chosen).add("rejected", rejected)
 		back.Completions = []Completion{{Text: chosen}, {Text: rejected}}
 		if err := back.splitSides(); err != nil || back.Prompt != r.Prompt {
 			return nil, fmt.Errorf("completions %d and %d would not be split from the prompt again, since they begin alike", p.chosen, p.rejected)
@@ -105,7 +105,7 @@ func writeImplicitChat(r Ranking) (rows []*fields, err error) {
 		if commonMessages(chosen, rejected) != len(prompt) {
 			return nil, fmt.Errorf("completions %d and %d would not be split from the prompt again, since they begin alike", p.chosen, p.rejected)
 		}
-		row := new(fields).add("chosen", chosen).add("rejected", rejected)
+		row := (&fields{never: "prompt"}).add("chosen", chosen).add("rejected", rejected)
 		r.System = ""
 		r.pairColumns(row, p)
 		rows = append(rows, row)

@@ -210,6 +210,8 @@ func (p preference) counted(seq iter.Seq2[Ranking, error], out *Written) iter.Se
 	}
 }
 
+const leftWarning = "other fields of a name that the format uses itself, left out"
+
 func (out *Written) warn(what string, n int) {
 	if n == 0 {
 		return
@@ -324,6 +326,7 @@ func (p preference) writeRows(w io.Writer, seq iter.Seq2[Ranking, error], out *W
 			out.warn(p.doubt, 1)
 		}
 		for _, row := range list {
+			out.warn(leftWarning, row.left)
 			if err := rows.write(row); err != nil {
 				return err
 			}
@@ -344,6 +347,7 @@ func (p preference) writeTasks(w io.Writer, seq iter.Seq2[Ranking, error], out *
 			out.Rankings, out.LeftOut = out.Rankings-len(list), out.LeftOut+len(list)
 		}
 		for _, e := range elements {
+			out.warn(leftWarning, e.left)
 			if err := rows.write(e); err != nil {
 				return err
 			}

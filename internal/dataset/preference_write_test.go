@@ -147,6 +147,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// An unknown field of a name that the format uses is not written, and counted.
+func TestTakenNames(t *testing.T) {
+	r := with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Meta = meta("prompt", `"other"`, "source", `"s"`, "data", "1") })
+	for format, left := range map[string]int{"trl": 1, "hh-rlhf": 1, "trl-implicit": 1, "trl-implicit-chat": 1, "label-studio": 1, "argilla": 0} {
+		var b bytes.Buffer
+		w, err := WriteRankings(&b, format, sequence([]Ranking{r}), false)
+		if err != nil || w.Warnings[leftWarning] != left || !strings.Contains(b.String(), `"source":"s"`) || strings.Contains(b.String(), `"prompt":"other"`) && left == 1 {
+			t.Errorf("%s: %+v, %v of %s", format, w, err, b.String())
+		}
+	}
+}
+
 // Several labelers of a task are annotations of one task, responses of one record, raters of one example.
 func TestLabelersOfATask(t *testing.T) {
 	r := with(two("p", "x", "y", 1, 2), func(r *Ranking) { r.Labeler, r.Completions[0].Model, r.Completions[1].Model = "ann", "m", "n" })

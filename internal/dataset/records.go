@@ -294,6 +294,10 @@ func field[T any](o object, name string) (value T, err error) {
 	if !ok {
 		return value, fmt.Errorf("field %q: missing, the line has %s", name, o.names())
 	}
+	if s, ok := any(&value).(*string); ok && len(raw) > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		*s = string(raw[1 : len(raw)-1]) // most texts: checked when the object was parsed, and without escapes
+		return value, nil
+	}
 	if err := json.Unmarshal(raw, &value); err != nil || bytes.Equal(raw, []byte("null")) {
 		var fresh T
 		return fresh, fmt.Errorf("field %q: found %s, expected %s", name, short(raw), expected(value))

@@ -64,7 +64,8 @@ func wholeText(f *File, size int) iter.Seq2[Document, error] {
 			yield(Document{}, err)
 			return
 		}
-		var raw, text []byte // read but not looked at; fit to be a document
+		var raw, text []byte     // read but not looked at; fit to be a document
+		looked, searched := 0, 0 // how much of raw has no end of a word, of text no border
 		bad := func(line int, err error) bool { return yield(Document{}, f.bad(line, err)) }
 		for line, first := 1, true; ; {
 			n := len(raw)
@@ -76,7 +77,10 @@ func wholeText(f *File, size int) iter.Seq2[Document, error] {
 				yield(Document{}, f.fatal(line+bytes.Count(raw, []byte{'\n'}), err))
 				return
 			}
-			end := wholeLines(raw, last)
+			end := wholeLines(raw, looked, last)
+			if looked = 0; end == 0 {
+				looked = len(raw)
+			}
 			var more bool
 			if text, more = appendValid(text, raw[:end], line, bad); !more {
 				return
@@ -85,7 +89,7 @@ func wholeText(f *File, size int) iter.Seq2[Document, error] {
 			raw = append(raw[:0], raw[end:]...)
 			cut := len(text)
 			if !last {
-				cut = lastBorder(text)
+				cut = lastBorder(text, searched)
 			}
 			switch {
 			case cut == 0 && !last && len(text)+len(raw) > maxRecord:
@@ -100,20 +104,26 @@ func wholeText(f *File, size int) iter.Seq2[Document, error] {
 			if last {
 				return
 			}
+			if searched = 0; cut == 0 {
+				searched = len(text)
+			}
 			text = append(text[:0], text[cut:]...)
 		}
 	}
 }
 
-// wholeLines returns where the last line of raw ends; where a line is longer than raw, the last word's.
-func wholeLines(raw []byte, last bool) int {
+// wholeLines returns where the last line of raw ends; where a line is longer than raw, the last word's. The bytes before
+// from are known to have neither.
+func wholeLines(raw []byte, from int, last bool) int {
 	if last {
 		return len(raw)
 	}
-	if i := bytes.LastIndexByte(raw, '\n'); i >= 0 {
-		return i + 1
+	for _, end := range []byte{'\n', ' '} {
+		if i := bytes.LastIndexByte(raw[from:], end); i >= 0 {
+			return from + i + 1
+		}
 	}
-	return bytes.LastIndexByte(raw, ' ') + 1
+	return 0
 }
 
 // appendValid appends the lines of raw that are UTF-8 to text. The first is of the number given.
@@ -132,10 +142,11 @@ func appendValid(text, raw []byte, line int, bad func(line int, err error) bool)
 	return text, true
 }
 
-// lastBorder returns where the text can be cut (see Document), best before the end of a line; 0 if nowhere.
-func lastBorder(text []byte) int {
+// lastBorder returns where the text can be cut at its index from or after it (see Document), best before the end of a
+// line; 0 if nowhere.
+func lastBorder(text []byte, from int) int {
 	other := 0
-	for i := len(text) - 1; i > 0; i-- {
+	for i := len(text) - 1; i >= max(from, 1); i-- {
 		c := text[i]
 		if (c != '\n' && c != ' ' && c != '\r' && c != '\t') || !solid(text[:i]) {
 			continue
@@ -153,13 +164,13 @@ func lastBorder(text []byte) int {
 	return other
 }
 
-// solid reports whether the text ends with a letter, a digit or an ASCII sign, which white space surely parts from what follows.
+// solid reports whether the text ends with a rune that nobody takes for white space.
 func solid(text []byte) bool {
 	r, size := utf8.DecodeLastRune(text)
-	if r == utf8.RuneError && size < 2 {
-		return false
+	if r < utf8.RuneSelf {
+		return r > ' ' && r < 0x7f
 	}
-	return r > ' ' && r < 0x7f || unicode.IsLetter(r) || unicode.IsNumber(r)
+	return size > 1 && unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S)
 }
 
 func notUTF8(raw []byte) error {

@@ -70,7 +70,10 @@ func TestPiecesHaveTheTokensOfTheWhole(t *testing.T) {
 	if list := pieces(t, []byte("one two three four"), 9); !slices.Equal(list, []string{"one two", " three", " four"}) && !slices.Equal(list, []string{"one", " two three", " four"}) {
 		t.Errorf("pieces %q", list)
 	}
-	alphabet := []string{"a", "the", "'s", "'", "'ll", " ", "  ", "\n", "\n\n", "\r\n", "\t", "7", "…", "é", "日本", "\u00a0", "\u2003", "\u0085", "\x1c", "!", "?!", "\u0301", "🙂", "\x00", " \n "}
+	if list := pieces(t, []byte("她说。\n他说。\n"), 13); len(list) != 3 && len(list) != 2 {
+		t.Errorf("lines without spaces are not cut: %q", list)
+	}
+	alphabet := []string{"。", "\u0903", "\u200b", "\u180e", "\u2028", "\ue000", "a", "the", "'s", "'", "'ll", " ", "  ", "\n", "\n\n", "\r\n", "\t", "7", "…", "é", "日本", "\u00a0", "\u2003", "\u0085", "\x1c", "!", "?!", "\u0301", "🙂", "\x00", " \n "}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 3000 {
 		var b strings.Builder
@@ -206,11 +209,23 @@ func TestDirectories(t *testing.T) {
 	if len(r.Ignored) != 1 || filepath.Base(r.Ignored[0]) != "y.pdf" || r.Formats["text"] != 2 || r.Formats["jsonl"] != 1 {
 		t.Errorf("report %+v", r)
 	}
+	for name, text := range map[string]string{"a.jsonl": "", "b.jsonl.gz": pack(t, "gz", ""), "c.jsonl": `{"prompt":"p","completion":"c"}`} {
+		if err := os.WriteFile(filepath.Join(dir, ".hidden", name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r = Report{}
+	if got, err := Collect(Demonstrations(Options{Report: &r}, filepath.Join(dir, ".hidden"))); err != nil || len(got) != 1 || len(r.Ignored) != 3 {
+		t.Errorf("among empty files and a text: %v, %v, %+v", got, err, r)
+	}
+	if err := os.Remove(filepath.Join(dir, ".hidden", "c.jsonl")); err != nil {
+		t.Fatal(err)
+	}
 	empty := t.TempDir()
 	if _, err := Collect(Demonstrations(Options{}, empty)); err == nil || !strings.Contains(err.Error(), "no file below it has one of the extensions") {
 		t.Error(err)
 	}
-	if _, err := Collect(Demonstrations(Options{}, filepath.Join(dir, ".hidden"))); err == nil || !strings.Contains(err.Error(), "found only texts below it, expected demonstrations") {
+	if _, err := Collect(Demonstrations(Options{}, filepath.Join(dir, ".hidden"))); err == nil || !strings.Contains(err.Error(), "found only texts and empty files below it, expected demonstrations") {
 		t.Error(err)
 	}
 }

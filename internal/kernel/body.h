@@ -30,6 +30,6 @@ const rlhf_kernels ISA_TABLE = {
 	.activation_backward = activation_backward, .dropout = dropout,
 	.attention_store = attention_store, .attention = attention, .attention_cached = attention_cached, .attention_backward = attention_backward,
 	.embed = embed, .embed_backward = embed_backward,
-	.head_blocks = head_blocks, .head = head, .head_backward = head_backward, .sample = sample, .candidates = candidates, .dot = dot, .dot_backward = dot_backward,
+	.head_blocks = head_blocks, .head = head, .head_backward = head_backward, .sample = sample, .candidates = candidates, .cut = cut, .histogram = histogram, .of_bin = of_bin, .find_weight = find_weight, .dot = dot, .dot_backward = dot_backward,
 	.adamw = adamw, .sum_squares = sum_squares, .peak = peak,
 };

@@ -65,6 +65,12 @@ CALL int32_t k_sample(float *lp, double *parts, const float *l, float scale, dou
 CALL int64_t k_candidates(int32_t *ids, float *z, float *w, const float *l, float scale, float low, float top, int64_t v) {
 	return rlhf_kernel->candidates(ids, z, w, l, scale, low, top, v);
 }
+CALL double k_cut(float *w, const float *z, const int32_t *ids, float low, int32_t id, int64_t n) { return rlhf_kernel->cut(w, z, ids, low, id, n); }
+CALL void k_histogram(double *mass, double *count, const float *w, const float *z, float top, float per, int64_t bins, int64_t n) {
+	rlhf_kernel->histogram(mass, count, w, z, top, per, bins, n);
+}
+CALL int64_t k_of_bin(int32_t *at, const float *z, float top, float per, int64_t bins, int64_t bin, int64_t n) { return rlhf_kernel->of_bin(at, z, top, per, bins, bin, n); }
+CALL int64_t k_find_weight(const float *w, double target, int64_t n) { return rlhf_kernel->find_weight(w, target, n); }
 CALL void k_dot(float *y, const float *x, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot(y, x, w, rows, c); }
 CALL void k_dot_backward(float *dx, const float *dy, const float *w, int64_t rows, int64_t c) { rlhf_kernel->dot_backward(dx, dy, w, rows, c); }
 CALL void k_adamw(float *th, float *m, float *v, float *g, int64_t n, float gs, float b1, float b2, float lr, float r2, float eps, float keep) {

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -51,4 +52,66 @@ func TestRowTopAndKthBlock(t *testing.T) {
 			t.Errorf("block %d is %v, want %v", k, got, want)
 		}
 	}
+}
+
+// taken returns candidates with scaled logits as given, of which the largest is 0.
+func taken(scaled ...float32) *Candidates {
+	var c Candidates
+	c.Take(scaled, 1, float32(math.Inf(-1)), 0)
+	return &c
+}
+
+func TestCut(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		var scaled []float32
+		for i := range 45 {
+			scaled = append(scaled, -float32(i%5)) // nine tokens each of 0, -1, -2, -3, -4
+		}
+		for _, test := range []struct {
+			low        float32
+			id         int32
+			ones, rest float64 // candidates of 0, and of -1, that stay
+		}{{-1, 0, 9, 9}, {-1, 21, 9, 5}, {0, 0, 9, 0}, {0, 40, 1, 0}, {0, 41, 0, 0}} {
+			c := taken(scaled...)
+			if got, want := c.Cut(test.low, test.id), test.ones+test.rest*math.Exp(-1); math.Abs(got-want) > 1e-6*want {
+				t.Errorf("cut at %v, token %d leaves %v, want %v", test.low, test.id, got, want)
+			}
+			for k, z := range scaled {
+				if keep := z > test.low || z == test.low && int32(k) >= test.id; keep != (c.Weights[k] > 0) {
+					t.Errorf("cut at %v, token %d: token %d weighs %v", test.low, test.id, k, c.Weights[k])
+				}
+			}
+		}
+	})
+}
+
+func TestAroundAndFind(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		c := taken(-3, 0, -3, -1, 0, -70, -90)
+		for _, test := range []struct {
+			target   float64
+			byNumber bool
+			indices  []int32
+			above    float64
+		}{
+			{1, true, []int32{1, 4}, 0}, {2, true, []int32{1, 4}, 0}, {3, true, []int32{3}, 2}, {4, true, []int32{0, 2}, 3}, {7, true, []int32{5, 6}, 5}, {99, true, []int32{5, 6}, 5},
+			{1.5, false, []int32{1, 4}, 0}, {2.1, false, []int32{3}, 2}, {2.4, false, []int32{0, 2}, 2 + math.Exp(-1)},
+		} {
+			indices, above := c.Around(test.target, test.byNumber)
+			if !slices.Equal(indices, test.indices) || math.Abs(above-test.above) > 1e-6 {
+				t.Errorf("around %v: candidates %v and %v above, want %v and %v", test.target, indices, above, test.indices, test.above)
+			}
+		}
+		var many []float32
+		for range 300 {
+			many = append(many, 0)
+		}
+		c = taken(many...)
+		c.Cut(0, 100) // tokens 100 to 299 stay
+		for target, want := range map[float64]int{0: 100, .5: 100, 1: 101, 199.5: 299, 250: 299} {
+			if got := c.Find(target); got != want {
+				t.Errorf("weight passes %v at candidate %d, want %d", target, got, want)
+			}
+		}
+	})
 }

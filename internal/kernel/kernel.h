@@ -79,6 +79,10 @@ typedef struct {
 		const double *lse, const float *entropy, float scale, int64_t rows, int64_t v0, int64_t cols);
 	int32_t (*sample)(float *logprob, double *parts, const float *logits, float scale, double u, int greedy, int64_t v);
 	int64_t (*candidates)(int32_t *ids, float *z, float *weights, const float *logits, float scale, float low, float top, int64_t v);
+	double (*cut)(float *weights, const float *z, const int32_t *ids, float low, int32_t id, int64_t n);
+	void (*histogram)(double *mass, double *count, const float *weights, const float *z, float top, float per, int64_t bins, int64_t n);
+	int64_t (*of_bin)(int32_t *at, const float *z, float top, float per, int64_t bins, int64_t bin, int64_t n);
+	int64_t (*find_weight)(const float *weights, double target, int64_t n);
 	void (*dot)(float *y, const float *x, const float *w, int64_t rows, int64_t c);
 	void (*dot_backward)(float *dx, const float *dy, const float *w, int64_t rows, int64_t c);
 

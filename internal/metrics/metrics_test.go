@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestLinesAreSortedShortAndReadBack(t *testing.T) {
@@ -113,5 +114,18 @@ func TestProgressOffATerminalWritesPlainLines(t *testing.T) {
 	p.Done()
 	if got := b.String(); !strings.HasPrefix(got, "sft 4/10  loss 1  ") || strings.Count(got, "\n") != 1 || strings.Contains(got, "\r") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// Half of what is left, by hand: of 40 steps the first 10 were there before, 20 more took 10 seconds, so the last 10 take 5.
+func TestTimeLeft(t *testing.T) {
+	for _, test := range []struct {
+		from, n, total int
+		want           string
+	}{{10, 30, 40, ", about 5s left"}, {0, 40, 40, ""}, {7, 7, 40, ""}} {
+		p := &Progress{from: test.from, total: test.total}
+		if got := p.left(test.n, 10*time.Second); got != test.want {
+			t.Errorf("%+v: got %q", test, got)
+		}
 	}
 }

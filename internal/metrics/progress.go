@@ -21,6 +21,7 @@ type Progress struct {
 	start time.Time
 	last  time.Time
 	shown int
+	from  int // steps done before the display began, as of a resumed run
 }
 
 // lineEvery is the time between two plain lines.
@@ -49,6 +50,13 @@ func (p *Progress) Total(total int) {
 	}
 }
 
+// From says that n steps were done before the display began, as in a resumed run.
+func (p *Progress) From(n int) {
+	if p != nil {
+		p.from = n
+	}
+}
+
 // Set says that n steps are done, with a short note such as the current loss.
 func (p *Progress) Set(n int, note string) {
 	if p == nil {
@@ -70,7 +78,17 @@ func (p *Progress) line(n int, note string) {
 	if note != "" {
 		note = "  " + note
 	}
-	fmt.Fprintf(p.w, "%s %d/%d%s  %s\n", p.name, n, p.total, note, time.Since(p.start).Round(time.Second))
+	took := time.Since(p.start)
+	fmt.Fprintf(p.w, "%s %d/%d%s  %s%s\n", p.name, n, p.total, note, took.Round(time.Second), p.left(n, took))
+}
+
+// left says how long the rest will take at the speed so far.
+func (p *Progress) left(n int, took time.Duration) string {
+	if n <= p.from || n >= p.total {
+		return ""
+	}
+	rest := time.Duration(float64(took) * float64(p.total-n) / float64(n-p.from))
+	return fmt.Sprintf(", about %s left", rest.Round(time.Second))
 }
 
 // Done ends the display.

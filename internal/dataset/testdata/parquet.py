@@ -1,5 +1,9 @@
 # Writes the Parquet files beside it: python parquet.py, with pyarrow 26.0.1 and datasets 5.0.1.
 # The texts are the examples of TRL's docs/source/dataset_formats.md and our own; no data set is in them.
+import datetime
+import decimal
+
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Dataset
@@ -30,3 +34,13 @@ write("bad-row.parquet", {"prompt": ["a", "b", None, "d"], "chosen": ["x"] * 4, 
 write("bad-type.parquet", {"prompt": ["a"], "chosen": ["x"], "rejected": [3]})
 write("bad-bytes.parquet", {"prompt": pa.array([b"a", b"\xff\xfe"], pa.binary()), "chosen": ["x"] * 2, "rejected": ["y"] * 2})
 write("many.parquet", {"text": [f"row {i} " + "x" * (i % 50) for i in range(5000)]}, compression="snappy", row_group_size=1000)
+noon = datetime.datetime(2024, 5, 31, 12, 0, 0, 123456)
+pair = {"prompt": ["p", "q"], "chosen": pa.array(["a", "b"]).dictionary_encode(), "rejected": pa.array(["c", "d"], pa.large_string())}
+write("types.parquet", {
+    **pair, "ts": pa.array([noon, None], pa.timestamp("us")), "ns": pa.array([noon, None], pa.timestamp("ns", tz="UTC")), "ms": pa.array([noon, None], pa.timestamp("ms")),
+    "date": pa.array([noon.date(), None], pa.date32()), "dec": pa.array([decimal.Decimal("1.25"), None], pa.decimal128(10, 2)),
+    "u64": pa.array([2**63 + 5, None], pa.uint64()), "u32": pa.array([2**31 + 5, None], pa.uint32()), "i8": pa.array([-1, None], pa.int8()),
+    "f32": pa.array([1.5, None], pa.float32()), "map": pa.array([[("k", 1), ("l", None)], None], pa.map_(pa.string(), pa.int64())), "lists": pa.array([[["a"], []], None]),
+    "bytes": pa.array([b"x", None]), "null": pa.nulls(2)})
+write("int96.parquet", {**pair, "ts": pa.array([noon, None], pa.timestamp("us"))}, use_deprecated_int96_timestamps=True)
+write("bad-half.parquet", {**pair, "half": pa.array(np.array([1.5, 2], np.float16))})
