@@ -201,8 +201,11 @@ func (f *filter) narrow(c *SampleConfig, parts []float64, logits []float32, scal
 		}
 		kth, f.tops = kernel.KthBlock(parts, c.TopK, f.tops)
 		take(max(kth, limit))
-		if c.TopK > len(f.kept.IDs) && kth > limit { // k is more than there are blocks
-			take(limit)
+		for tries := 0; c.TopK > len(f.kept.IDs) && kth > limit && len(f.kept.IDs) < len(logits); tries++ { // k is more than there are blocks
+			if kth -= .15 * (top - kth + slack); tries == 16 {
+				kth = math.Inf(-1)
+			}
+			take(max(kth, limit))
 		}
 	case byTopP: // what is less likely than an even share of what may be dropped is dropped
 		take(max(top+math.Log((1-float64(c.TopP))*sum/float64(len(logits))), floor))
