@@ -207,7 +207,7 @@ func (d *demo) tune(ctx context.Context) (err error) {
 }
 
 func (d *demo) learnReward(ctx context.Context) (err error) {
-	if d.judge, d.rewarded, err = d.reward(ctx, d.c.Reward, d.sft, d.rankings, d.stage("reward")); err != nil {
+	if d.judge, d.rewarded, err = d.reward(ctx, d.c.Reward, d.c.Chat.Template, d.sft, d.rankings, d.stage("reward")); err != nil {
 		return err
 	}
 	d.done("reward model: %s", d.rewarded)
