@@ -20,9 +20,9 @@ func (a *app) compareCommand() *cobra.Command {
 	cmd.Flags().StringVar(&after, "after", "", "model directory")
 	cmd.Flags().StringVar(&base, "base", "", "model directory that measures perplexity; --before by default")
 	cmd.Flags().StringVar(&judge, "judge", "", "model directory of a reward model; it judges fairly only if neither model was trained on it")
-	cmd.Flags().StringVar(&prompts, "prompts", "", ".jsonl file of {\"prompt\"} or {\"tokens\"} that no stage has seen")
+	cmd.Flags().StringVar(&prompts, "prompts", "", ".jsonl file of {\"prompt\"}, {\"messages\"} or {\"tokens\"} that no stage has seen")
 	cmd.Flags().StringVar(&out, "out", "", "directory for compare.json and compare.html")
-	configs.AddFlags(cmd.Flags(), "compare")
+	configs.AddFlags(cmd.Flags(), "compare", "chat.template")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
@@ -33,7 +33,7 @@ func (a *app) compareCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		study.Before, study.Tokenizer, study.StopTokens = compare.Side{Name: before, Model: first.model}, first.tok, first.stops()
+		study.Before, study.Tokenizer = compare.Side{Name: before, Model: first.model}, first.tok
 		second, err := hf.Load(after)
 		if err != nil {
 			return err
@@ -55,8 +55,16 @@ func (a *app) compareCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for _, p := range list {
-			study.Prompts = append(study.Prompts, compare.Prompt{Text: p.Text, Tokens: p.Tokens})
+		queries, stops, err := first.queries(list, c.Chat.Template)
+		if err != nil {
+			return err
+		}
+		study.StopTokens = stops
+		for i, p := range list {
+			if p.Messages != nil {
+				p.Text = first.tok.DecodeSpecial(queries[i])
+			}
+			study.Prompts = append(study.Prompts, compare.Prompt{Text: p.Text, Tokens: queries[i]})
 		}
 		r, err := a.compare(cmd.Context(), c.Compare, study)
 		if err != nil {

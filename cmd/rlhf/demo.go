@@ -207,7 +207,7 @@ func (d *demo) tune(ctx context.Context) (err error) {
 }
 
 func (d *demo) learnReward(ctx context.Context) (err error) {
-	if d.judge, d.rewarded, err = d.reward(ctx, d.c.Reward, d.sft, d.rankings, d.stage("reward")); err != nil {
+	if d.judge, d.rewarded, err = d.reward(ctx, d.c.Reward, d.c.Chat.Template, d.sft, d.rankings, d.stage("reward")); err != nil {
 		return err
 	}
 	d.done("reward model: %s", d.rewarded)
@@ -228,7 +228,7 @@ func (d *demo) optimise(ctx context.Context) (err error) {
 	}
 	run.Lineage = d.sft.descends("ppo", dataset.EmbeddedSources())
 	run.Lineage.Parents = append(run.Lineage.Parents, checkpoint.ParentOf("reward", d.judge, rewarded))
-	if d.optimised, err = d.ppo(ctx, d.c.PPO, d.policy, d.judge, queries, run); err != nil {
+	if d.optimised, err = d.ppo(ctx, d.c.PPO, d.policy, d.judge, queries, d.sft.stops(), run); err != nil {
 		return err
 	}
 	d.done("PPO: %d episodes, score %.2f, kl %.2f", d.optimised.Episodes, d.optimised.Score, d.optimised.KL)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -91,6 +92,40 @@ func (l language) stops() []int32 {
 		return []int32{id}
 	}
 	return nil
+}
+
+// queries returns prompts as token ids, conversations up to where the assistant answers, and the tokens that end an answer.
+func (l language) queries(prompts []dataset.Prompt, template string) (out [][]int32, stops []int32, err error) {
+	stops = l.stops()
+	for i, p := range prompts {
+		tokens, talk, err := l.query(p, template)
+		if err != nil {
+			return nil, nil, fmt.Errorf("prompt %d: %w", i+1, err)
+		}
+		if talk != nil {
+			stops = talk.StopTokens()
+		}
+		out = append(out, tokens)
+	}
+	return out, stops, nil
+}
+
+// query returns a prompt as token ids, with the template if it is a conversation.
+func (l language) query(p dataset.Prompt, template string) ([]int32, *chat.Template, error) {
+	switch {
+	case p.Tokens != nil:
+		return p.Tokens, nil, nil
+	case l.tok == nil:
+		return nil, nil, errors.New("found text, but the model has no tokenizer: expected {\"tokens\"}")
+	case p.Messages == nil:
+		return l.tok.Encode(p.Text), nil, nil
+	}
+	t, err := chat.Pick(template, l.tok)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens, _, err := t.Tokens(p.Messages)
+	return append(tokens, t.Reply()...), &t, err
 }
 
 // withEnd returns the ids of text followed by the end-of-text token, if there is one.

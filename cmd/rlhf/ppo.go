@@ -20,10 +20,10 @@ func (a *app) ppoCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "ppo --model DIR --reward DIR --prompts FILE --out RUN", Short: "Optimise the policy against the reward model", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&model, "model", "", "model directory of the policy's start, which is also the reference")
 	cmd.Flags().StringVar(&rewardDir, "reward", "", "model directory of the reward model, which is also the value network's start")
-	cmd.Flags().StringVar(&prompts, "prompts", "", ".jsonl file of {\"prompt\"} or {\"tokens\"}")
+	cmd.Flags().StringVar(&prompts, "prompts", "", ".jsonl file of {\"prompt\"}, {\"messages\"} or {\"tokens\"}")
 	cmd.Flags().StringVar(&out, "out", "", "run directory; the policy is written to RUN/model")
 	cmd.Flags().BoolVar(&resume, "resume", false, "continue the run in --out from its newest checkpoint")
-	configs.AddFlags(cmd.Flags(), "ppo")
+	configs.AddFlags(cmd.Flags(), "ppo", "chat.template")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
@@ -41,12 +41,9 @@ func (a *app) ppoCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		var queries [][]int32
-		for _, p := range list {
-			if p.Tokens == nil {
-				p.Tokens = l.tok.Encode(p.Text)
-			}
-			queries = append(queries, p.Tokens)
+		queries, stops, err := l.queries(list, c.Chat.Template)
+		if err != nil {
+			return err
 		}
 		run := checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume}
 		source, err := dataset.SourceOf(prompts)
@@ -59,7 +56,7 @@ func (a *app) ppoCommand() *cobra.Command {
 			return err
 		}
 		run.Lineage.Parents = append(run.Lineage.Parents, checkpoint.ParentOf("reward", judge, rewarded))
-		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, run)
+		r, err := a.ppo(cmd.Context(), c.PPO, l, judge, queries, stops, run)
 		if err != nil {
 			return err
 		}
@@ -70,13 +67,17 @@ func (a *app) ppoCommand() *cobra.Command {
 }
 
 // ppo optimises l's model in place against the reward model, from which the value network starts.
-func (a *app) ppo(ctx context.Context, c ppo.Config, l language, judge *gpt.Model, queries [][]int32, run checkpoint.Run) (ppo.Result, error) {
+func (a *app) ppo(ctx context.Context, c ppo.Config, l language, judge *gpt.Model, queries [][]int32, stops []int32, run checkpoint.Run) (ppo.Result, error) {
 	run.Tokenizer, run.Progress = l.files, a.progress("ppo")
 	samples, err := openSamples(run)
 	if err != nil {
 		return ppo.Result{}, err
 	}
-	task := ppo.Task{Queries: queries, StopToken: l.tok.EndOfText(), Scorer: &reward.Scorer{Model: judge},
+	stop := int32(-1)
+	if len(stops) > 0 {
+		stop = stops[0]
+	}
+	task := ppo.Task{Queries: queries, StopToken: stop, Scorer: &reward.Scorer{Model: judge},
 		Samples: func(step int, list []ppo.Sample) error {
 			lines := make([]sampleLine, len(list))
 			for i, x := range list {

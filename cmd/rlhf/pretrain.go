@@ -133,13 +133,8 @@ func (p *pretraining) beginnings(a *app, n int) (out [][]int32, err error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, prompt := range list {
-			if prompt.Tokens == nil {
-				prompt.Tokens = p.l.tok.Encode(prompt.Text)
-			}
-			out = append(out, prompt.Tokens)
-		}
-		return fitting(out, n, len(out)), nil
+		out, _, err = p.l.queries(list, p.c.Chat.Template)
+		return fitting(out, n, len(out)), err
 	}
 	if p.held.corpus == nil {
 		return nil, nil

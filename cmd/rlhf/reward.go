@@ -30,7 +30,7 @@ func (a *app) rewardCommand() *cobra.Command {
 	cmd.Flags().StringVar(&out, "out", "", "run directory; the model is written to RUN/model")
 	cmd.Flags().BoolVar(&resume, "resume", false, "continue the run in --out from its newest checkpoint")
 	how := a.preferenceFlags(cmd)
-	configs.AddFlags(cmd.Flags(), "reward")
+	configs.AddFlags(cmd.Flags(), "reward", "chat.template")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {
 		c, err := a.settings(cmd.Flags())
 		if err != nil {
@@ -47,7 +47,7 @@ func (a *app) rewardCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		_, r, err := a.reward(cmd.Context(), c.Reward, l, rankings, checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
+		_, r, err := a.reward(cmd.Context(), c.Reward, c.Chat.Template, l, rankings, checkpoint.Run{Dir: out, Config: c.YAML(false), Resume: resume})
 		if err != nil {
 			return err
 		}
@@ -106,9 +106,12 @@ func (r rewardOutcome) String() string {
 
 // reward trains a reward model that starts as l with a new head, normalises its scores over the ranked completions,
 // and returns it.
-func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings []dataset.Ranking, run checkpoint.Run) (*gpt.Model, rewardOutcome, error) {
+func (a *app) reward(ctx context.Context, c reward.Config, template string, l language, rankings []dataset.Ranking, run checkpoint.Run) (*gpt.Model, rewardOutcome, error) {
 	var o rewardOutcome
-	comparisons, cut := compareTokens(l, rankings)
+	comparisons, cut, err := compareTokens(l, template, rankings)
+	if err != nil {
+		return nil, o, err
+	}
 	train, held := splitByPrompt(rankings, comparisons, c.HeldOut, c.Seed)
 	o.Rankings, o.HeldOut, o.Cut = len(train), len(held), cut
 	m := l.model.WithHead(1)
@@ -148,33 +151,6 @@ func (a *app) reward(ctx context.Context, c reward.Config, l language, rankings 
 		return nil, o, err
 	}
 	return m, o, run.Replace(m)
-}
-
-// compareTokens turns rankings of texts into rankings of token ids: the ids they were sampled as where those are
-// known, else the text's with the end-of-text token. It counts the completions cut to fit the model.
-func compareTokens(l language, rankings []dataset.Ranking) (out []reward.Comparison, cut int) {
-	n := l.model.Config.NPositions
-	for _, r := range rankings {
-		c := reward.Comparison{Prompt: r.PromptTokens, Ranks: r.Ranks}
-		prompt, texts := r.Plain()
-		if c.Prompt == nil {
-			c.Prompt = l.tok.Encode(prompt)
-		}
-		c.Prompt = c.Prompt[:min(len(c.Prompt), n-1)]
-		for i, x := range r.Completions {
-			tokens := x.Tokens
-			if tokens == nil {
-				tokens = l.withEnd(texts[i])
-			}
-			if len(c.Prompt)+len(tokens) > n {
-				tokens = tokens[:n-len(c.Prompt)]
-				cut++
-			}
-			c.Completions = append(c.Completions, tokens)
-		}
-		out = append(out, c)
-	}
-	return out, cut
 }
 
 // splitByPrompt keeps a share of the prompts, with all their rankings, for evaluation.

@@ -168,20 +168,8 @@ func (s *sampler) useTemplate(name string) error {
 }
 
 func (s *sampler) encode(p dataset.Prompt, template string) ([]int32, error) {
-	switch {
-	case p.Tokens != nil:
-		return p.Tokens, nil
-	case s.l.tok == nil:
-		return nil, errors.New("found text, but the model has no tokenizer: expected {\"tokens\"}")
-	case p.Messages == nil:
-		return s.l.tok.Encode(p.Text), nil
-	}
-	t, err := chat.Pick(template, s.l.tok)
-	if err != nil {
-		return nil, err
-	}
-	tokens, _, err := t.Tokens(p.Messages)
-	return append(tokens, t.Reply()...), err
+	tokens, _, err := s.l.query(p, template)
+	return tokens, err
 }
 
 // follow turns tokens into text as they come and ends a completion at a stop string. each, if not nil, is given each
