@@ -100,12 +100,7 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		dpolicy: make([]float32, len(m.Policy.Theta)), dvalue: make([]float32, len(m.Value.Theta)),
 		micro: min(m.Policy.Config.MicroTokens(), m.Value.Config.MicroTokens()),
 	}
-	queries := checkpoint.NewDigest()
-	for _, q := range task.Queries {
-		queries.Tokens(q)
-	}
-	to.Inputs = map[string]string{"policy": checkpoint.ParametersSHA256(m.Policy), "ref": checkpoint.ParametersSHA256(m.Ref),
-		"value": checkpoint.ParametersSHA256(m.Value), "queries": queries.String()}
+	to.Inputs = inputs(m, task)
 	s := state{KLCoef: c.KLCoef}
 	saved := checkpoint.Checkpoint{
 		Models:     map[string]*gpt.Model{"": m.Policy, "value": m.Value},
@@ -190,6 +185,16 @@ func Train(ctx context.Context, c Config, m Models, task Task, to checkpoint.Run
 		final.Changed()
 	}
 	return s.Last, to.Finish(s.Step, final)
+}
+
+// inputs returns the digests of what a run begins with.
+func inputs(m Models, task Task) map[string]string {
+	queries := checkpoint.NewDigest()
+	for _, q := range task.Queries {
+		queries.Tokens(q)
+	}
+	return map[string]string{"policy": checkpoint.ParametersSHA256(m.Policy), "ref": checkpoint.ParametersSHA256(m.Ref),
+		"value": checkpoint.ParametersSHA256(m.Value), "queries": queries.String()}
 }
 
 // record writes a finished step's metrics and samples and, when it is time, a checkpoint.
