@@ -111,6 +111,7 @@ func killed(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		cmd := exec.Command(path, line...)
 		cmd.Dir = ts.MkAbs(".")
+		cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RLHF_") }) // as for exec in scripts
 		return cmd
 	}
 	kills := 0
