@@ -12,18 +12,14 @@ import (
 // completions as they stand, conversations by the template.
 type comparer struct {
 	l        language
-	template chat.Template
-	all      bool // also plain prompts are turns of a conversation
+	template func() (chat.Template, error) // asked for only where there is a conversation
+	all      bool                          // also plain prompts are turns of a conversation
 }
 
 // compareTokens returns rankings as token ids: the ids they were sampled as where those are known, else the texts' with
 // what ends a completion. It counts the completions cut to fit the model.
 func compareTokens(l language, template string, rankings []dataset.Ranking) (out []reward.Comparison, cut int, err error) {
-	t, err := chat.Pick(template, l.tok)
-	if err != nil {
-		return nil, 0, err
-	}
-	x, n := comparer{l, t, template != chat.Auto}, l.model.Config.NPositions
+	x, n := comparer{l, l.template(template), template != chat.Auto}, l.model.Config.NPositions
 	for i, r := range rankings {
 		c, err := x.comparison(r)
 		if err != nil {
@@ -45,11 +41,15 @@ func (x comparer) comparison(r dataset.Ranking) (reward.Comparison, error) {
 	c := reward.Comparison{Prompt: r.PromptTokens, Ranks: r.Ranks}
 	messages, talks := x.conversation(r)
 	if talks && c.Prompt == nil {
-		prompt, _, err := x.template.Tokens(messages)
+		t, err := x.template()
 		if err != nil {
 			return c, err
 		}
-		c.Prompt = append(prompt, x.template.Reply()...)
+		prompt, _, err := t.Tokens(messages)
+		if err != nil {
+			return c, err
+		}
+		c.Prompt = append(prompt, t.Reply()...)
 	}
 	prompt, texts := r.Plain()
 	if c.Prompt == nil {
@@ -93,7 +93,11 @@ func (x comparer) answer(c dataset.Completion) ([]int32, error) {
 	if messages[0].Role != "assistant" {
 		return nil, fmt.Errorf("found a first turn of %q, expected the assistant's", messages[0].Role)
 	}
-	tokens, turns, err := x.template.Tokens(messages)
+	t, err := x.template()
+	if err != nil {
+		return nil, err
+	}
+	tokens, turns, err := t.Tokens(messages)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ type reader struct {
 // newReader returns a reader with the one flag that all of these commands have.
 func (a *app) newReader(cmd *cobra.Command) *reader {
 	r := &reader{Options: dataset.Options{Stdin: bufio.NewReaderSize(a.in, dataset.Window), Report: &dataset.Report{}}}
-	cmd.Flags().BoolVar(&r.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
+	skipFlag(cmd, &r.Options)
 	return r
 }
 
@@ -73,11 +73,8 @@ func (a *app) readerFlags(cmd *cobra.Command) *reader {
 	f := cmd.Flags()
 	f.StringVar(&r.as, "as", "", "what to read where a format holds several: text, demonstrations or rankings")
 	f.StringVar(&r.Group, "group_field", "", "field of JSON that says what a demonstration belongs to, like a user")
-	f.StringVar(&r.Text.Field, "text_field", "", "field of JSON that holds a document (default text)")
-	f.StringVar(&r.Text.Split, "split_text", "file", "documents of a plain text: file, paragraph or line")
-	f.StringVar(&r.Talk.As, "talk", "pairs", "lines of dialogue: pairs of neighbours, whole conversations, or answers to the first line")
-	f.StringVar(&r.Trees.Paths, "paths", "best", "paths through trees of replies: best or all")
-	f.StringVar(&r.Trees.Lang, "lang", "", "keep trees in this language only, like en")
+	textFlags(cmd, &r.Options)
+	talkFlags(cmd, &r.Options)
 	f.StringVar(&r.tokenizer, "tokenizer", "", "directory of a tokenizer to count tokens with")
 	return r
 }
@@ -188,7 +185,7 @@ func (a *app) dataExportCommand() *cobra.Command {
 	e := export{}
 	cmd := &cobra.Command{Use: "export FORMAT FILE… --out FILE", Short: "Write rankings in one of the field's formats: " + writable(), Args: cobra.MinimumNArgs(2)}
 	r := a.newReader(cmd)
-	cmd.Flags().StringVar(&r.Format, "format", "auto", "format of the files read; auto tells it from each")
+	formatFlag(cmd, &r.Options)
 	cmd.Flags().StringVar(&e.out, "out", "", "file to write, - for the standard output; .gz and .zst compress")
 	exportFlags(cmd, &e)
 	cmd.PreRunE = func(*cobra.Command, []string) error { return r.check() }

@@ -41,7 +41,7 @@ func (a *app) dataShowCommand() *cobra.Command {
 	l := look{random: rng.New(1, "data/show", 0)}
 	cmd := &cobra.Command{Use: "show FILE…", Short: "Count records, measure their lengths and show some of them", Args: cobra.MinimumNArgs(1)}
 	l.read = a.readerFlags(cmd)
-	cmd.Flags().StringVar(&l.read.Format, "format", "auto", "format of the files; auto tells it from each")
+	formatFlag(cmd, &l.read.Options)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
 	cmd.Flags().IntVar(&l.wanted, "n", 3, "how many records to show, drawn at random but the same ones each time")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return l.read.check() }

@@ -12,31 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/spf13/cobra"
-
 	"rlhf/gpt/bpe"
 	"rlhf/internal/chat"
 	"rlhf/internal/corpus"
 	"rlhf/internal/dataset"
 	"rlhf/sft"
 )
-
-// textFlags adds the flags that say how text is read.
-func textFlags(cmd *cobra.Command, o *dataset.Options) {
-	f := cmd.Flags()
-	f.StringVar(&o.Format, "format", "auto", "format of the data, as data formats lists them")
-	f.BoolVar(&o.SkipBad, "skip_bad", false, "count records that cannot be read, and go on")
-	f.StringVar(&o.Text.Field, "text_field", "", "field of JSON that holds a document (default text)")
-	f.StringVar(&o.Text.Split, "split_text", "file", "documents of a plain text: file, paragraph or line")
-}
-
-// talkFlags adds the flags that say how demonstrations are read.
-func talkFlags(cmd *cobra.Command, o *dataset.Options) {
-	f := cmd.Flags()
-	f.StringVar(&o.Talk.As, "talk", "pairs", "lines of dialogue: pairs of neighbours, whole conversations, or answers to the first line")
-	f.StringVar(&o.Trees.Paths, "paths", "best", "paths through trees of replies: best or all")
-	f.StringVar(&o.Trees.Lang, "lang", "", "keep trees in this language only, like en")
-}
 
 // texts is a set of documents as a stage learns from it.
 type texts struct {
@@ -184,8 +165,8 @@ func (d demonstrated) say(a *app, what string, n int) {
 type exampler struct {
 	l              language
 	n              int
-	template       chat.Template
-	renderPairs    bool // also prompts with completions are turns of a conversation
+	template       func() (chat.Template, error) // asked for only where there is a conversation
+	renderPairs    bool                          // also prompts with completions are turns of a conversation
 	completionOnly bool
 }
 
@@ -195,8 +176,7 @@ func newExampler(l language, template string, c sft.Config) (exampler, error) {
 	if err != nil {
 		return exampler{}, err
 	}
-	t, err := chat.Pick(template, l.tok)
-	return exampler{l, n, t, template != chat.Auto, c.CompletionOnlyLoss}, err
+	return exampler{l, n, l.template(template), template != chat.Auto, c.CompletionOnlyLoss}, nil
 }
 
 // maxLength returns the tokens of the longest example.
@@ -242,7 +222,11 @@ func (x exampler) example(one dataset.Demonstration, d *demonstrated) (e sft.Exa
 		one.Messages = []dataset.Message{{Role: "user", Content: one.Prompt}, {Role: "assistant", Content: one.Completion}}
 	}
 	d.talks = true
-	tokens, turns, err := x.template.Tokens(one.Messages)
+	t, err := x.template()
+	if err != nil {
+		return e, nil, err
+	}
+	tokens, turns, err := t.Tokens(one.Messages)
 	if err != nil {
 		return e, nil, err
 	}

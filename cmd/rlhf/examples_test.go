@@ -2,6 +2,7 @@ package main
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"rlhf/gpt"
@@ -71,5 +72,34 @@ func TestExamplesOfDemonstrations(t *testing.T) {
 		if !reflect.DeepEqual(learnt, test.learnt) {
 			t.Errorf("%s: learns %q, want %q", test.name, learnt, test.learnt)
 		}
+	}
+}
+
+// A tokenizer whose chat template is none of ours is in the way of conversations only.
+func TestForeignTemplates(t *testing.T) {
+	tok, err := bpe.Train([]string{"ab"}, 258)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := gpt.New(gpt.Config{VocabSize: tok.VocabSize(), NPositions: 64, NEmbd: 4, NLayer: 1, NHead: 1, LayerNormEpsilon: 1e-5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := language{model: m, tok: tok.WithChatTemplate("{{ bos_token }}")}
+	x, err := newExampler(l, "auto", sft.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got demonstrated
+	if err := x.add(&got, dataset.Demonstration{Prompt: "a", Completion: "b"}); err != nil {
+		t.Errorf("a plain demonstration: %v", err)
+	}
+	talk := []dataset.Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}
+	if err := x.add(&got, dataset.Demonstration{Messages: talk}); err == nil || !strings.Contains(err.Error(), "demonstration 2: template: the tokenizer's chat_template is none of") {
+		t.Errorf("a conversation: %v", err)
+	}
+	ranking := dataset.Ranking{Prompt: "a", Completions: []dataset.Completion{{Text: "b"}, {Text: "c"}}, Ranks: []int{1, 2}}
+	if _, _, err := compareTokens(l, "auto", []dataset.Ranking{ranking}); err != nil {
+		t.Errorf("a plain ranking: %v", err)
 	}
 }

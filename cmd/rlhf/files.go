@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"rlhf/gpt"
 	"rlhf/gpt/bpe"
@@ -62,6 +63,12 @@ func learntFrom(data []dataset.Source) (out []checkpoint.Data) {
 		out = append(out, checkpoint.Data(s))
 	}
 	return out
+}
+
+// template returns the template of a name, which is looked for when it is first asked for: a tokenizer whose own
+// template is none of ours serves well where there is no conversation.
+func (l language) template(name string) func() (chat.Template, error) {
+	return sync.OnceValues(func() (chat.Template, error) { return chat.Pick(name, l.tok) })
 }
 
 // speaking returns l with the template in its tokenizer's files, where other programs find it.

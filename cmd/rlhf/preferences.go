@@ -25,8 +25,8 @@ import (
 func (a *app) preferenceFlags(cmd *cobra.Command) *dataset.Options {
 	o := a.reading()
 	o.Report = &dataset.Report{}
-	cmd.Flags().StringVar(&o.Format, "format", "auto", "format of the files of rankings, one that data formats lists; auto tells it from each")
-	cmd.Flags().BoolVar(&o.SkipBad, "skip_bad", false, "count rankings that cannot be read, and go on")
+	formatFlag(cmd, &o)
+	skipFlag(cmd, &o)
 	return &o
 }
 

@@ -40,6 +40,8 @@ func (a *app) pretrainCommand() *cobra.Command {
 	f.StringVar(&p.cache, "cache", "", "directory in which the encoded data is kept for other runs too (default RUN/cache)")
 	f.StringVar(&p.prompts, "prompts", "", "JSON lines of {\"prompt\"} to continue at every evaluation (default: the beginnings of the evaluation data)")
 	f.BoolVar(&p.resume, "resume", false, "continue the run in --out from its newest checkpoint")
+	formatFlag(cmd, &p.options)
+	skipFlag(cmd, &p.options)
 	textFlags(cmd, &p.options)
 	configs.AddFlags(f, "model", "pretrain")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) (err error) {

@@ -39,6 +39,8 @@ func (a *app) sftCommand() *cobra.Command {
 	f.StringVar(&t.out, "out", "", "run directory; the model is written to RUN/model")
 	f.StringVar(&t.cache, "cache", "", "directory in which encoded pretraining data is kept (default RUN/cache)")
 	f.BoolVar(&t.resume, "resume", false, "continue the run in --out from its newest checkpoint")
+	formatFlag(cmd, &t.options)
+	skipFlag(cmd, &t.options)
 	textFlags(cmd, &t.options)
 	talkFlags(cmd, &t.options)
 	configs.AddFlags(f, "sft", "chat.template")
@@ -74,8 +76,12 @@ func (t *tuning) run(ctx context.Context, a *app, run checkpoint.Run) error {
 	}
 	task := sft.Task{Train: packed(train.examples, c.Packing, x.n), Eval: packed(held.examples, c.Packing, x.n), StopTokens: t.l.stops()}
 	if train.talks {
-		task.StopTokens = x.template.StopTokens()
-		t.l = t.l.speaking(x.template)
+		spoken, err := x.template()
+		if err != nil {
+			return err
+		}
+		task.StopTokens = spoken.StopTokens()
+		t.l = t.l.speaking(spoken)
 	}
 	prompts := held.prompts
 	if len(prompts) == 0 {

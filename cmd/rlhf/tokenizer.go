@@ -33,6 +33,8 @@ func (a *app) tokenizerTrainCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&data, "data", nil, "files and directories of text: .txt, .jsonl of {\"text\"}, .gz, .zst, .parquet")
 	cmd.Flags().StringVar(&out, "out", "", "directory for vocab.json, merges.txt, tokenizer.json and the settings beside them")
 	cmd.Flags().StringArrayVar(&special, "special", nil, "name of a special token beside <|endoftext|> and <|pad|>, like <|im_start|>; may be given several times")
+	formatFlag(cmd, &o)
+	skipFlag(cmd, &o)
 	textFlags(cmd, &o)
 	configs.AddFlags(cmd.Flags(), "tokenizer")
 	cmd.RunE = work(func(cmd *cobra.Command, _ []string) error {

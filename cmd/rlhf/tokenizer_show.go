@@ -22,6 +22,8 @@ func (a *app) tokenizerShowCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "show DIR", Short: "Show a tokenizer: its size, special tokens, settings, longest tokens, and how many bytes a token of some text has", Args: cobra.ExactArgs(1)}
 	cmd.Flags().StringSliceVar(&data, "data", nil, "files of text to count the tokens of")
 	cmd.Flags().IntVar(&longest, "longest", longest, "number of longest tokens to show")
+	formatFlag(cmd, &o)
+	skipFlag(cmd, &o)
 	textFlags(cmd, &o)
 	cmd.RunE = work(func(cmd *cobra.Command, args []string) error {
 		tok, err := bpe.Load(args[0])
