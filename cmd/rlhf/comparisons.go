@@ -16,25 +16,44 @@ type comparer struct {
 	all      bool                          // also plain prompts are turns of a conversation
 }
 
+// fitted counts what was cut to fit the model.
+type fitted struct {
+	Cut        int // completions that lost their end
+	CutPrompts int // prompts that lost their beginning, so that the completions kept theirs
+}
+
 // compareTokens returns rankings as token ids: the ids they were sampled as where those are known, else the texts' with
-// what ends a completion. It counts the completions cut to fit the model.
-func compareTokens(l language, template string, rankings []dataset.Ranking) (out []reward.Comparison, cut int, err error) {
-	x, n := comparer{l, l.template(template), template != chat.Auto}, l.model.Config.NPositions
+// what ends a completion.
+func compareTokens(l language, template string, rankings []dataset.Ranking) (out []reward.Comparison, f fitted, err error) {
+	x := comparer{l, l.template(template), template != chat.Auto}
 	for i, r := range rankings {
 		c, err := x.comparison(r)
 		if err != nil {
-			return nil, 0, fmt.Errorf("ranking %d: %w", i+1, err)
+			return nil, f, fmt.Errorf("ranking %d: %w", i+1, err)
 		}
-		c.Prompt = c.Prompt[:min(len(c.Prompt), n-1)]
-		for k, tokens := range c.Completions {
-			if len(c.Prompt)+len(tokens) > n {
-				c.Completions[k] = tokens[:n-len(c.Prompt)]
-				cut++
-			}
-		}
+		f.fit(&c, l.model.Config.NPositions)
 		out = append(out, c)
 	}
-	return out, cut, nil
+	return out, f, nil
+}
+
+// fit makes a comparison one for a model of n positions. What is compared is the completions, so the prompt goes first, from
+// its beginning, to the last token.
+func (f *fitted) fit(c *reward.Comparison, n int) {
+	longest := 0
+	for _, tokens := range c.Completions {
+		longest = max(longest, len(tokens))
+	}
+	if room := max(n-longest, 1); len(c.Prompt) > room {
+		c.Prompt = c.Prompt[len(c.Prompt)-room:]
+		f.CutPrompts++
+	}
+	for k, tokens := range c.Completions {
+		if len(c.Prompt)+len(tokens) > n {
+			c.Completions[k] = tokens[:n-len(c.Prompt)]
+			f.Cut++
+		}
+	}
 }
 
 func (x comparer) comparison(r dataset.Ranking) (reward.Comparison, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"rlhf/gpt"
@@ -38,8 +39,8 @@ func TestComparisonsReadAsSFTWrites(t *testing.T) {
 	} {
 		test.ranking.Ranks = []int{1, 2}
 		got, cut, err := compareTokens(l, test.template, []dataset.Ranking{test.ranking})
-		if err != nil || cut != 0 {
-			t.Fatalf("%s: %v, %d cut", test.name, err, cut)
+		if err != nil || cut != (fitted{}) {
+			t.Fatalf("%s: %v, %v cut", test.name, err, cut)
 		}
 		if text := tok.DecodeSpecial(got[0].Prompt); text != test.prompt {
 			t.Errorf("%s: prompt %q, want %q", test.name, text, test.prompt)
@@ -50,8 +51,28 @@ func TestComparisonsReadAsSFTWrites(t *testing.T) {
 			}
 		}
 	}
-	long := dataset.Ranking{Prompt: "A", Completions: []dataset.Completion{{Text: string(make([]byte, 300))}, {Text: "b"}}, Ranks: []int{1, 2}}
-	if got, cut, err := compareTokens(l, "auto", []dataset.Ranking{long}); err != nil || cut != 1 || len(got[0].Prompt)+len(got[0].Completions[0]) != 200 {
-		t.Errorf("%d cut, %v", cut, err)
+	// a token a byte, and one for the end of a completion; the model takes 200
+	for _, test := range []struct {
+		prompt, completion int
+		want               fitted
+		tokens             [3]int // of the prompt and the completions
+	}{
+		{50, 100, fitted{}, [3]int{50, 101, 2}},
+		{150, 100, fitted{CutPrompts: 1}, [3]int{99, 101, 2}},
+		{150, 300, fitted{Cut: 1, CutPrompts: 1}, [3]int{1, 199, 2}},
+	} {
+		r := dataset.Ranking{Prompt: strings.Repeat("\x00", test.prompt-1) + "q", Ranks: []int{1, 2},
+			Completions: []dataset.Completion{{Text: strings.Repeat("\x00", test.completion)}, {Text: "b"}}}
+		got, cut, err := compareTokens(l, "auto", []dataset.Ranking{r})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := got[0]
+		if tokens := [3]int{len(c.Prompt), len(c.Completions[0]), len(c.Completions[1])}; cut != test.want || tokens != test.tokens {
+			t.Errorf("%+v: %v tokens, %+v", test, tokens, cut)
+		}
+		if last := tok.Decode(c.Prompt[len(c.Prompt)-1:]); last != "q" {
+			t.Errorf("%+v: the prompt ends with %q", test, last)
+		}
 	}
 }

@@ -92,12 +92,15 @@ func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return l
 type rewardOutcome struct {
 	reward.Result
 	Rankings, HeldOut int
-	Cut               int     // completions cut to fit the model
-	Mean, Std         float64 // of the scores before they were normalised
+	fitted
+	Mean, Std float64 // of the scores before they were normalised
 }
 
 func (r rewardOutcome) String() string {
 	s := fmt.Sprintf("trained on %d rankings (%d all ties, %d completions cut)", r.Rankings, r.Dropped, r.Cut)
+	if r.CutPrompts > 0 {
+		s += fmt.Sprintf(", %d prompts cut at their beginning", r.CutPrompts)
+	}
 	if r.Accuracy == r.Accuracy {
 		s += fmt.Sprintf(", accuracy %.3f on %d held-out rankings", r.Accuracy, r.HeldOut)
 	}
@@ -113,7 +116,7 @@ func (a *app) reward(ctx context.Context, c reward.Config, template string, l la
 		return nil, o, err
 	}
 	train, held := splitByPrompt(rankings, comparisons, c.HeldOut, c.Seed)
-	o.Rankings, o.HeldOut, o.Cut = len(train), len(held), cut
+	o.Rankings, o.HeldOut, o.fitted = len(train), len(held), cut
 	m := l.model.WithHead(1)
 	reward.InitHead(m, c.Seed)
 	run.Tokenizer, run.Progress = l.files, a.progress("reward")
