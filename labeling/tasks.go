@@ -167,7 +167,7 @@ func (s *Server) agreement(c *gin.Context) {
 	for _, p := range a.Labelers {
 		pairs = append(pairs, pair{p.A, p.B, defined(p.Strict), defined(p.TiesHalf), p.Pairs})
 	}
-	c.JSON(http.StatusOK, gin.H{"strict": estimate(a.Strict), "ties_half": estimate(a.TiesHalf), "kendall_tau_b": defined(a.KendallTauB), "pairs_of_labelers": pairs})
+	c.JSON(http.StatusOK, gin.H{"strict": estimate(a.Strict), "ties_half": estimate(a.TiesHalf), "kendall_tau_b": defined(a.KendallTauB.Value), "pairs_of_labelers": pairs})
 }
 
 // defined is null for a number that is not defined.
