@@ -140,7 +140,7 @@ func testHostileText(t *testing.T, browser context.Context) {
 		}
 	}
 	for _, check := range []struct{ expression, meaning string }{
-		{`document.title === "Labeling"`, "no text ran as a script"},
+		{`document.title === "Rank · Labeling"`, "no text ran as a script"},
 		{`document.querySelectorAll(".task .text :not(span)").length === 0`, "texts hold no elements of their own"},
 		{`[...document.querySelectorAll(".task .text")].every((text) => getComputedStyle(text).whiteSpace === "pre-wrap")`, "white space is preserved"},
 		{`[...document.querySelectorAll(".task .text")].every((text) => text.scrollHeight <= text.clientHeight + 1 && text.scrollWidth <= text.clientWidth + 1)`, "no text is cut off"},
@@ -160,7 +160,7 @@ func testAdmin(t *testing.T, browser context.Context) {
 		p.keys(labeler.keys + kb.Enter)
 		p.wait(`document.querySelector("#progress-text").textContent.startsWith("1 done")`)
 		p.open("/admin")
-		p.wait(`document.querySelector("#error").textContent === "Only an admin may see this page."`)
+		p.wait(`document.querySelector("#error").textContent === "Your account may not see this page."`)
 	}
 	p := openTab(t, browser, w.URL, 1280, 800)
 	p.open("/?next=/admin")

@@ -34,6 +34,9 @@ func testLook(t *testing.T, browser context.Context) {
 	p.open("/")
 	p.wait(`document.querySelector("#name")`)
 	look("sign-in")
+	p.click("#account-button")
+	p.wait(`document.querySelector("#account").matches(":popover-open")`)
+	look("settings")
 	p.signIn("boss", password)
 	look("unranked")
 	p.prefer("prefers-reduced-motion", "reduce")
@@ -79,14 +82,14 @@ const lookScript = `(() => {
 		for (; node; node = node.parentElement) {
 			chain.unshift(getComputedStyle(node).backgroundColor);
 			if (node.className === "chip" || node.className === "move") chain.push(getComputedStyle(node, "::before").backgroundColor);
-			if (node.tagName === "DIALOG") break;
+			if (node.matches("dialog, [popover]")) break;
 		}
 		return chain.reduce((under, colour) => over(rgba(colour), under), [255, 255, 255]);
 	};
 	const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 	const page = luminance(ground(document.body));
 	if (dark ? page > .05 : page < .8) faults.push("the ground has luminance " + page.toFixed(3));
-	const scope = document.querySelector("dialog[open]") || document.body;
+	const scope = document.querySelector("dialog[open], :popover-open") || document.body;
 	for (const node of scope.querySelectorAll("*")) {
 		if (!node.checkVisibility() || node.closest(".unseen, :disabled, [aria-disabled=true], noscript")) continue;
 		const style = getComputedStyle(node);
@@ -138,7 +141,7 @@ func testRankingOperations(t *testing.T, browser context.Context) {
 		{"|AB|C|D", `insert("B", 1)`, "B|A|C|D"},
 		{"A||BC|D", `insert("D", 2)`, "A|D|BC|"},
 	} {
-		got := evaluate[string](p, fmt.Sprintf(`import("/static/ranking.js").then(({Ranking}) => {
+		got := evaluate[string](p, fmt.Sprintf(`import(new URL("ranking.js", document.querySelector("script[type=module]").src)).then(({Ranking}) => {
 			const ranking = new Ranking(["A", "B", "C", "D"]);
 			%q.split("|").forEach((slots, i) => [...slots].forEach((slot) => ranking.put(slot, i + 1)));
 			ranking.%s;
@@ -148,7 +151,7 @@ func testRankingOperations(t *testing.T, browser context.Context) {
 			t.Errorf("%s on %s gives %s, want %s", test.operation, test.from, got, test.want)
 		}
 	}
-	got := evaluate[map[string]int](p, `import("/static/ranking.js").then(({Ranking}) => {
+	got := evaluate[map[string]int](p, `import(new URL("ranking.js", document.querySelector("script[type=module]").src)).then(({Ranking}) => {
 		const ranking = new Ranking(["A", "B", "C", "D"]);
 		ranking.restore({A: 4, B: 2, C: 2, D: 9, E: 1});
 		ranking.put("D", 1);

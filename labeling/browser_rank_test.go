@@ -34,7 +34,7 @@ func (p *tab) texts() map[string]string {
 // nothingRanked fails the test unless the task on the page is wholly unranked and cannot be submitted.
 func (p *tab) nothingRanked() {
 	p.t.Helper()
-	if got := evaluate[int](p, `document.querySelectorAll(".place .card, [aria-pressed='true']").length`); got != 0 {
+	if got := evaluate[int](p, `document.querySelectorAll(".place .card, .board [aria-pressed='true']").length`); got != 0 {
 		p.t.Errorf("%d cards or buttons are set before the labeler did anything", got)
 	}
 	if !evaluate[bool](p, `document.querySelector("#submit").disabled`) {
@@ -83,6 +83,7 @@ func testSignIn(t *testing.T, browser context.Context) {
 	}
 	p.open("/?next=https://example.com/")
 	p.wait(`location.pathname === "/label" && document.querySelector(".card")`)
+	p.click("#account-button")
 	p.click("#sign-out")
 	p.wait(`location.pathname === "/" && document.querySelector("#notice").textContent === "You are signed out."`)
 	p.open("/label")

@@ -47,6 +47,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile text", testHostileText},
 		{"admin", testAdmin},
 		{"look", testLook},
+		{"language and theme", testLanguageAndTheme},
 		{"ranking operations", testRankingOperations},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, browser) })

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -105,33 +104,14 @@ func (s *Server) Handler() http.Handler {
 			refuse(c, http.StatusNotFound, "not_found", "There is no such address.", "")
 			return
 		}
-		c.String(http.StatusNotFound, "There is no such page.\n")
+		user, err := s.visitor(c)
+		if err != nil {
+			s.failed(c, err)
+			return
+		}
+		s.render(c, http.StatusNotFound, missingPage, user)
 	})
 	return http.NewCrossOriginProtection().Handler(g)
-}
-
-// pages serves the pages and what they load.
-func (s *Server) pages(g *gin.Engine) {
-	ui := uiFS()
-	for path, name := range map[string]string{"/": "index.html", "/label": "label.html", "/admin": "admin.html"} {
-		g.GET(path, func(c *gin.Context) {
-			page, err := fs.ReadFile(ui, name)
-			if err != nil {
-				panic(err) // embedded at build time
-			}
-			c.Header("Cache-Control", "no-cache")
-			c.Data(http.StatusOK, "text/html; charset=utf-8", page)
-		})
-	}
-	static, err := fs.Sub(ui, "static")
-	if err != nil {
-		panic(err)
-	}
-	files := http.StripPrefix("/static/", http.FileServerFS(static))
-	g.GET("/static/*path", func(c *gin.Context) {
-		c.Header("Cache-Control", "no-cache")
-		files.ServeHTTP(c.Writer, c.Request)
-	})
 }
 
 // Serve answers on the listener until ctx ends, then lets the requests in work finish.

@@ -115,15 +115,16 @@ func TestOtherSitesAreRefused(t *testing.T) {
 }
 
 func TestPagesForbidWhatTheyDoNotNeed(t *testing.T) {
-	v := newWorld(t, reviews[:1]).visitor(t)
-	for _, path := range []string{"/", "/label", "/admin"} {
+	w := newWorld(t, reviews[:1])
+	boss, v := w.visitor(t), w.visitor(t)
+	boss.signIn("boss")
+	for path, v := range map[string]*visitor{"/": v, "/label": boss, "/admin": boss} {
 		status, header, text := v.call("GET", path, "")
 		if csp := header.Get("Content-Security-Policy"); status != 200 || !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") ||
 			header.Get("X-Content-Type-Options") != "nosniff" || !strings.Contains(text, "<!doctype html>") {
 			t.Errorf("%s: %d, %v", path, status, header)
 		}
 	}
-	v.want("GET", "/static/label.js", "", 200, "import")
 	v.want("GET", "/static/../labeling.go", "", 404, "")
 	v.want("GET", "/nothing", "", 404, "no such page")
 	v.want("GET", "/api/nothing", "", 404, `"code":"not_found"`)

@@ -1,5 +1,7 @@
 // The JSON API of the labeling server.
 
+import { t } from "./i18n.js";
+
 /** An answer other than success. status is 0 when no answer came at all. */
 export class ApiError extends Error {
   constructor(status, code, message, field) {
@@ -8,6 +10,23 @@ export class ApiError extends Error {
     this.code = code;
     this.field = field;
   }
+}
+
+// What the server says in English, by its code; for codes that are not here its own words are shown.
+const messages = {
+  credentials: "error.credentials",
+  throttled: "error.throttled",
+  session: "error.session",
+  role: "error.role",
+  not_found: "error.not_found",
+  ranked: "error.ranked",
+  internal: "error.internal",
+  too_large: "error.too_large",
+};
+
+function said(error, status) {
+  if (Object.hasOwn(messages, error.code ?? "")) return t(messages[error.code]);
+  return error.message || t("error.status", { status });
 }
 
 const patience = 20_000; // ms until an answer that does not come counts as none
@@ -24,17 +43,17 @@ async function call(method, path, body) {
     response = await fetch(`/api${path}`, options);
     text = await response.text();
   } catch {
-    throw new ApiError(0, "unreachable", "The server does not answer. Check the connection.", "");
+    throw new ApiError(0, "unreachable", t("error.unreachable"), "");
   }
   let value = null;
   try {
     value = text === "" ? null : JSON.parse(text);
   } catch {
-    if (response.ok) throw new ApiError(response.status, "unreadable", "The server's answer could not be read.", "");
+    if (response.ok) throw new ApiError(response.status, "unreadable", t("error.unreadable"), "");
   }
   if (!response.ok) {
     const error = value?.error ?? {};
-    throw new ApiError(response.status, error.code ?? "", error.message || `The server answered with status ${response.status}.`, error.field ?? "");
+    throw new ApiError(response.status, error.code ?? "", said(error, response.status), error.field ?? "");
   }
   return value;
 }
@@ -50,7 +69,7 @@ export const adminAgreement = () => call("GET", "/admin/agreement");
 
 /** The address of the sign-in page that leads back to this one. */
 export function signInAddress(reason) {
-  const query = new URLSearchParams({ next: location.pathname });
+  const query = new URLSearchParams({ next: location.pathname + location.search });
   if (reason) query.set("reason", reason);
   return `/?${query}`;
 }

@@ -2,7 +2,8 @@
 
 import { Card } from "./card.js";
 import { enableDragging } from "./drag.js";
-import { announce, count, element, glide, listing } from "./dom.js";
+import { announce, element, glide } from "./dom.js";
+import { listing, t } from "./i18n.js";
 import { Ranking } from "./ranking.js";
 
 const arrows = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 };
@@ -38,7 +39,7 @@ export class Board {
       const cards = element("ul", { class: "cards" });
       const numeral = element("span", { class: "numeral", "aria-hidden": "true" }, String(place));
       const vacant = element("span", { class: "vacant" });
-      const row = element("li", { class: "place", "data-place": place }, numeral, vacant, cards);
+      const row = element("li", { class: "place", "data-place": place, "data-tie": t("label.tie") }, numeral, vacant, cards);
       this.rows.push({ row, vacant, cards });
     }
     this.pool.replaceChildren();
@@ -75,20 +76,22 @@ export class Board {
     if (this.locked || this.history.length === 0) return;
     this.ranking.restore(this.history.pop());
     this.#render(true);
-    announce(`Undone. ${this.#left()}`);
+    announce(t("label.undone", { left: this.#left() }));
     this.page.changed();
   }
 
   #report(slot) {
     const place = this.ranking.placeOf(slot);
-    if (place === 0) return `${slot} taken out. ${this.#left()}`;
+    const left = this.#left();
+    if (place === 0) return t("label.takenout", { slot, left });
     const others = this.ranking.at(place).filter((other) => other !== slot);
-    return `${slot} in place ${place}${others.length > 0 ? `, tied with ${listing(others)}` : ""}. ${this.#left()}`;
+    if (others.length === 0) return t("label.inplace", { slot, n: place, left });
+    return t("label.inplace.tied", { slot, n: place, list: listing(others), left });
   }
 
   #left() {
     const n = this.ranking.unplaced().length;
-    return n === 0 ? "All placed. Enter submits." : `${n} left to place.`;
+    return n === 0 ? t("label.left.none") : t("label.left", { n });
   }
 
   #render(moving = false) {
@@ -98,13 +101,13 @@ export class Board {
       this.rows.forEach(({ row, vacant, cards }, i) => {
         const slots = this.ranking.at(i + 1);
         fill(cards, slots.map((slot) => this.cards.get(slot).item));
-        vacant.textContent = this.ranking.complete ? "Empty: only the order counts" : `Drag a card here, or choose ${i + 1} on it`;
+        vacant.textContent = this.ranking.complete ? t("label.vacant.complete") : t("label.vacant", { n: i + 1 });
         row.classList.toggle("filled", slots.length > 0);
         row.classList.toggle("tied", slots.length > 1);
       });
       for (const card of this.cards.values()) card.update(this.ranking);
       this.poolEmpty.hidden = !this.ranking.complete;
-      this.poolEmpty.textContent = `All ${count(this.ranking.size, "completion")} have a place.`;
+      this.poolEmpty.textContent = t("label.pool.empty", { n: this.ranking.size });
     };
     if (moving) glide([...this.cards.values()].map((card) => card.article), arrange);
     else arrange();
@@ -112,7 +115,7 @@ export class Board {
   }
 
   #key(event) {
-    if (event.defaultPrevented || this.cards.size === 0 || document.querySelector("dialog[open]")) return;
+    if (event.defaultPrevented || this.cards.size === 0 || document.querySelector("dialog[open], :popover-open")) return;
     if (event.target.closest("input, textarea, select")) return;
     if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "z") {
       event.preventDefault();
@@ -140,7 +143,7 @@ export class Board {
     if (key === "Z") return this.undo(), true;
     if (this.cards.has(key)) return this.#focus(key), true;
     if (!/^[0-9T]$|^Backspace$|^Delete$/.test(key)) return false;
-    if (!slot) announce("Choose a card first: press its letter or an arrow key.");
+    if (!slot) announce(t("label.choosefirst"));
     else if (key === "T") this.#move(slot, "tie");
     else this.#place(slot, /\d/.test(key) ? Number(key) : 0, event.target);
     return true;
@@ -148,7 +151,7 @@ export class Board {
 
   #place(slot, place, target) {
     if (place > this.ranking.size) {
-      announce(`There are only ${this.ranking.size} places.`);
+      announce(t("label.onlyplaces", { n: this.ranking.size }));
       return;
     }
     const first = this.ranking.placeOf(slot) === 0;
@@ -160,7 +163,7 @@ export class Board {
   }
 
   #move(slot, action) {
-    if (!this.act(slot, action)) announce(`${slot} cannot move further.`);
+    if (!this.act(slot, action)) announce(t("label.nofurther", { slot }));
     else this.#show(slot);
   }
 

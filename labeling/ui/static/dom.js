@@ -53,13 +53,3 @@ export function glide(nodes, change) {
     node.animate([{ transform: `translate(${dx}px, ${dy}px)` }, { transform: "none" }], { duration: 180, easing: "cubic-bezier(.2, .7, .3, 1)" });
   });
 }
-
-/** "1 place", "3 places". */
-export function count(n, noun) {
-  return `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
-}
-
-/** "A", "A and B", "A, B and C". */
-export function listing(words) {
-  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words[words.length - 1]}`;
-}

@@ -1,10 +1,11 @@
 // The labeling page: gets a task, lets the board rank it, keeps the draft and the lease, submits, goes on.
 
 import { ActiveTime } from "./activity.js";
-import { ApiError, heartbeat, nextTask, session, signInAddress, signOut, submitRanking } from "./api.js";
+import { ApiError, heartbeat, nextTask, signInAddress, submitRanking } from "./api.js";
 import { Board } from "./board.js";
-import { announce, count } from "./dom.js";
+import { announce } from "./dom.js";
 import { dropDraft, idempotencyKey, loadDraft, onForeignDraft, pruneDrafts, saveDraft } from "./draft.js";
+import { listing, t } from "./i18n.js";
 
 const beat = 30_000; // ms between heartbeats, far below the lease's length
 const abandoned = 15 * 60_000; // ms without input after which the lease may run out
@@ -14,7 +15,7 @@ const lookAgain = 60_000; // ms between looks for new tasks when there are none
 const at = (id) => document.getElementById(id);
 const active = new ActiveTime();
 const board = new Board({ changed, submit });
-let labeler = "";
+const labeler = document.documentElement.dataset.user;
 let task = null;
 let key = "";
 let busy = false;
@@ -22,16 +23,6 @@ let waiting = false; // there was nothing to rank at the last look
 
 async function start() {
   pruneDrafts();
-  try {
-    const { labeler: who } = await session();
-    labeler = who.name;
-    at("who").textContent = who.name;
-    at("admin-link").hidden = who.role !== "admin";
-  } catch (failure) {
-    if (failure.status === 401) location.replace(signInAddress());
-    else showState("The page could not be loaded", failure.message, "Try again", () => location.reload());
-    return;
-  }
   await next();
 }
 
@@ -44,7 +35,7 @@ async function next() {
     else showAllDone(answer.progress);
   } catch (failure) {
     if (failure.status === 401) location.assign(signInAddress("expired"));
-    else showState("No task could be loaded", failure.message, "Try again", next);
+    else showState(t("label.notask"), failure.message, t("label.again"), next);
   }
 }
 
@@ -66,7 +57,7 @@ function open(newTask) {
   scrollTo(0, 0);
   refresh();
   board.focusFirst();
-  announce(draft && !board.ranking.empty ? "Your unfinished ranking is back." : `New task with ${count(task.completions.length, "completion")}. Prompt: ${task.prompt}`);
+  announce(draft && !board.ranking.empty ? t("label.draftback") : t("label.newtask", { n: task.completions.length, prompt: task.prompt }));
 }
 
 function changed() {
@@ -81,17 +72,16 @@ function keepDraft() {
 function refresh() {
   const { size, complete } = board.ranking;
   const placed = size - board.ranking.unplaced().length;
-  at("placed").textContent = complete ? "Ready to submit" : `${placed} of ${size} placed`;
+  at("placed").textContent = complete ? t("label.ready") : t("label.placed", { n: placed, total: size });
   at("submit").disabled = !complete || busy;
-  at("submit").textContent = busy ? "Saving…" : "Submit";
+  at("submit").textContent = busy ? t("label.saving") : t("label.submit");
   at("undo").disabled = board.history.length === 0 || busy;
 }
 
 async function submit() {
   if (busy || !task) return;
   if (!board.ranking.complete) {
-    const left = board.ranking.unplaced();
-    announce(`${count(left.length, "completion")} still to place: ${left.join(", ")}.`);
+    announce(t("label.stilltoplace", { list: listing(board.ranking.unplaced()) }));
     return;
   }
   setBusy(true);
@@ -115,13 +105,13 @@ function submitFailed(failure) {
   if (failure.status === 401) {
     location.assign(signInAddress("expired"));
   } else if ([404, 409, 410].includes(failure.status)) {
-    showTrouble(failure.message, "Next task", () => {
+    showTrouble(failure.message, t("label.next"), () => {
       dropDraft(labeler, task.id);
       task = null;
       next();
     });
   } else {
-    showTrouble(`Not saved yet: ${failure.message} Your ranking is kept here.`, "Try again", submit);
+    showTrouble(t("label.notsaved", { reason: failure.message }), t("label.again"), submit);
   }
 }
 
@@ -136,7 +126,7 @@ async function keepLease() {
   try {
     await heartbeat(task.id);
   } catch (failure) {
-    if (failure.status === 401) showTrouble("Your session has ended. Your ranking is kept; sign in again to submit it.", "Sign in", () => location.assign(signInAddress("expired")));
+    if (failure.status === 401) showTrouble(t("label.ended"), t("label.signin"), () => location.assign(signInAddress("expired")));
     // Anything else shows itself at the submission, which the server accepts late too.
   }
 }
@@ -145,7 +135,7 @@ function showProgress(progress) {
   if (!progress) return;
   const { done, remaining, today } = progress;
   at("progress").hidden = false;
-  at("progress-text").textContent = `${done} done · ${remaining} to go · ${today} today`;
+  at("progress-text").textContent = t("label.progress", { done, remaining, today });
   at("progress-fill").style.width = `${done + remaining === 0 ? 0 : (100 * done) / (done + remaining)}%`;
 }
 
@@ -173,24 +163,11 @@ function showState(title, text, action, act) {
 }
 
 function showAllDone(progress) {
-  const text = progress.done === 0 ? "There are no tasks for you yet." : `You ranked ${count(progress.done, "task")}, ${progress.today} of them today. Thank you.`;
-  showState(progress.done === 0 ? "Nothing to rank" : "All done", `${text} This page looks for new tasks every minute.`, "Look now", next);
+  const text = progress.done === 0 ? t("label.none.text") : t("label.done.text", { n: progress.done, today: progress.today });
+  showState(progress.done === 0 ? t("label.none.title") : t("label.done.title"), `${text} ${t("label.lookagain")}`, t("label.look"), next);
   at("state").classList.toggle("done", progress.done > 0);
   waiting = true;
   announce(`${at("state-title").textContent}. ${text}`);
-}
-
-async function leave() {
-  keepDraft();
-  try {
-    await signOut();
-  } catch (failure) {
-    if (failure.status !== 401) {
-      showTrouble(failure.message);
-      return;
-    }
-  }
-  location.assign("/?reason=out");
 }
 
 function toggleHelp() {
@@ -201,7 +178,6 @@ function toggleHelp() {
 
 at("submit").addEventListener("click", submit);
 at("undo").addEventListener("click", () => board.undo());
-at("sign-out").addEventListener("click", leave);
 at("help-button").addEventListener("click", toggleHelp);
 at("help").addEventListener("click", (event) => event.target === at("help") && toggleHelp()); // a click beside the box
 at("comment").addEventListener("input", keepDraft);

@@ -1,22 +1,17 @@
 // The sign-in page.
 
-import { ApiError, session, signIn } from "./api.js";
+import { ApiError, signIn } from "./api.js";
+import { t } from "./i18n.js";
 
 const form = document.getElementById("form");
 const error = document.getElementById("error");
 const button = document.getElementById("submit");
 const query = new URLSearchParams(location.search);
 
-/** Where to go after signing in: only pages of this application. */
-function destination() {
-  const next = query.get("next");
-  return next === "/admin" || next === "/label" ? next : "/label";
-}
-
 function showNotice() {
   const notice = document.getElementById("notice");
-  if (query.get("reason") === "expired") notice.textContent = "Your session has ended. Sign in again; your unfinished ranking is kept.";
-  if (query.get("reason") === "out") notice.textContent = "You are signed out.";
+  if (query.get("reason") === "expired") notice.textContent = t("signin.expired");
+  if (query.get("reason") === "out") notice.textContent = t("signin.out");
   notice.hidden = notice.textContent === "";
 }
 
@@ -26,28 +21,27 @@ async function submit(event) {
   const { name, password } = form.elements;
   const missing = [name, password].find((input) => input.value.trim() === "");
   if (missing) {
-    error.textContent = missing === name ? "Enter your name." : "Enter your password.";
+    error.textContent = missing === name ? t("signin.noname") : t("signin.nopassword");
     missing.focus();
     return;
   }
   button.disabled = true;
-  button.textContent = "Signing in…";
+  button.textContent = t("signin.busy");
   try {
     await signIn(name.value.trim(), password.value);
-    location.replace(destination());
+    location.replace(form.dataset.next);
     return;
   } catch (failure) {
     if (!(failure instanceof ApiError)) throw failure;
-    error.textContent = failure.status === 401 ? "Name or password is wrong." : failure.message;
+    error.textContent = failure.message;
     password.select();
     password.focus();
   } finally {
     button.disabled = false;
-    button.textContent = "Sign in";
+    button.textContent = t("signin.submit");
   }
 }
 
 form.addEventListener("submit", submit);
 button.disabled = false; // until here the browser itself would have sent the form
 showNotice();
-session().then(() => location.replace(destination()), () => {}); // not signed in: stay
