@@ -117,7 +117,8 @@ func newton(wins [][]float64, lambda float64) ([]float64, error) {
 				trial[i] = theta[i] + d
 				moved = max(moved, math.Abs(d))
 			}
-			if next := logLikelihood(wins, trial, lambda); next >= at || moved < 1e-12 {
+			// A short step is taken whole: there the likelihood's rounding is larger than its gain.
+			if next := logLikelihood(wins, trial, lambda); next >= at || moved < 1e-5 {
 				at = next
 				break
 			}
