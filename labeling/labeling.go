@@ -91,7 +91,7 @@ func (s *Server) Handler() http.Handler {
 		}
 		user, err := s.visitor(c)
 		if err != nil {
-			s.failed(c, err)
+			s.refuse(c, err)
 			return
 		}
 		s.render(c, http.StatusNotFound, missingPage, user)

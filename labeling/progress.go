@@ -84,7 +84,7 @@ func (s *Server) agreement(ctx context.Context, _ *struct{}) (*body[agreementJSO
 	estimate := func(e stats.Estimate) estimateJSON {
 		return estimateJSON{defined(e.Value), defined(e.Low), defined(e.High), a.Pairs}
 	}
-	out := agreementJSON{estimate(a.Strict), estimate(a.TiesHalf), defined(a.KendallTauB), []pairJSON{}}
+	out := agreementJSON{estimate(a.Strict), estimate(a.TiesHalf), defined(a.KendallTauB.Value), []pairJSON{}}
 	for _, p := range a.Labelers {
 		out.Pairs = append(out.Pairs, pairJSON{p.A, p.B, defined(p.Strict), defined(p.TiesHalf), p.Pairs})
 	}
