@@ -10,52 +10,6 @@ import (
 	"time"
 )
 
-// Submission is a labeler's answer to an assignment.
-type Submission struct {
-	LabelerID int64
-	PublicID  string
-	Ranks     []int // (K) of the completions in the order shown; 1 is best, equal ranks are a tie, no gaps
-	ActiveMS  int64 // time with the page in view and in use
-	Comment   string
-	Key       string // idempotency key: a second submission with the same one changes nothing; "" for none
-}
-
-// Submit stores a ranking. If others filled the task's overlap meanwhile it is
-// kept and marked extra. It returns ErrNotFound for an assignment that is not the
-// labeler's, ErrRanks for ranks that do not fit and ErrRanked for a task they
-// ranked before, unless with the same key.
-func (db *DB) Submit(ctx context.Context, s Submission) (extra bool, err error) {
-	err = db.write(ctx, func(tx *sql.Tx) error {
-		var task int64
-		var text string
-		err := tx.QueryRowContext(ctx, `SELECT task_id, shown FROM assignments WHERE public_id = ? AND labeler_id = ?`, s.PublicID, s.LabelerID).Scan(&task, &text)
-		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("task %s: %w", s.PublicID, ErrNotFound)
-		}
-		if err != nil {
-			return err
-		}
-		var shown []int64
-		if err := json.Unmarshal([]byte(text), &shown); err != nil {
-			return err
-		}
-		var key sql.NullString
-		err = tx.QueryRowContext(ctx, `SELECT extra, idempotency_key FROM rankings WHERE task_id = ? AND labeler_id = ? AND replaced = 0`, task, s.LabelerID).Scan(&extra, &key)
-		if err == nil {
-			if s.Key != "" && key.String == s.Key {
-				return nil
-			}
-			return fmt.Errorf("task %s: %w", s.PublicID, ErrRanked)
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		extra, err = insertRanking(ctx, tx, task, shown, s, db.millis())
-		return err
-	})
-	return extra, err
-}
-
 // insertRanking writes a ranking with its items and seals it.
 func insertRanking(ctx context.Context, tx *sql.Tx, task int64, shown []int64, s Submission, at int64) (extra bool, err error) {
 	if err := CheckRanks(s.Ranks, len(shown)); err != nil {
@@ -256,13 +210,12 @@ func (db *DB) addRanking(ctx context.Context, tx *sql.Tx, r Ranking) error {
 			order[k] = k
 		}
 	}
-	shown, err := assign(ctx, tx, &a, l.ID, at, func(int64, int64, int) []int { return order })
-	if err != nil {
+	if err := assign(ctx, tx, &a, l.ID, at, func(int64, int64, int) []int { return order }); err != nil {
 		return err
 	}
-	ranks := make([]int, len(shown))
+	shown, ranks := make([]int64, len(order)), make([]int, len(order))
 	for k, i := range order {
-		ranks[k] = r.Ranks[i]
+		shown[k], ranks[k] = completions[i].ID, r.Ranks[i]
 	}
 	_, err = insertRanking(ctx, tx, task, shown, Submission{LabelerID: l.ID, Ranks: ranks, ActiveMS: r.ActiveMS, Comment: r.Comment}, at)
 	return err
