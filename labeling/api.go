@@ -81,7 +81,7 @@ func handle[I, O any](s *Server, api huma.API, who access, op huma.Operation, f 
 				s.refuse(humagin.Unwrap(c), err)
 				return
 			}
-			next(huma.WithValue(c, labelerKey{}, l))
+			next(huma.WithContext(c, storage.WithActor(context.WithValue(c.Context(), labelerKey{}, l), l.ID)))
 		})
 		op.Security = []map[string][]string{{"session": {}}}
 	}
