@@ -78,7 +78,7 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 // each calls f for every ranking in the database.
 func (w *world) each(t testing.TB, f func(storage.Ranking)) {
 	t.Helper()
-	if err := w.db.Rankings(context.Background(), func(r storage.Ranking) error { f(r); return nil }); err != nil {
+	if err := w.db.Rankings(context.Background(), storage.Filter{}, func(r storage.Ranking) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -33,8 +33,10 @@ func (db *DB) AddGuideline(ctx context.Context, project int64, text string) (g G
 		if err != nil {
 			return err
 		}
-		g.ID, err = r.LastInsertId()
-		return err
+		if g.ID, err = r.LastInsertId(); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "guideline.add", object("project", project), map[string]any{"version": g.Version})
 	})
 	return g, err
 }

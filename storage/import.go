@@ -52,7 +52,10 @@ func (db *DB) AddTasks(ctx context.Context, tasks []Task) error {
 				return fmt.Errorf("task %d: %w", i, err)
 			}
 		}
-		return nil
+		if len(tasks) == 0 {
+			return nil
+		}
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "tasks.add", object("project", cmp.Or(tasks[0].Project, DefaultProject)), map[string]any{"tasks": len(tasks)})
 	})
 }
 
@@ -160,7 +163,10 @@ func (db *DB) AddRankings(ctx context.Context, project int64, rankings []Ranking
 				return fmt.Errorf("ranking %d: %w", i, err)
 			}
 		}
-		return nil
+		if len(rankings) == 0 {
+			return nil
+		}
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "rankings.add", object("project", project), map[string]any{"rankings": added.Rankings, "tasks": added.Tasks})
 	})
 	return added, err
 }

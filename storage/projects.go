@@ -176,6 +176,11 @@ func (p Project) values() ([]any, error) {
 	return []any{p.Name, p.Description, p.Open, s.Overlap, s.K, s.Rate, string(questions), s.Confidence, s.MustOpen, s.CalibrationShare, s.GoldShare, s.RepeatShare, s.GoldThreshold, s.GoldWindow}, err
 }
 
+// detail is what the audit log says of a project.
+func (p Project) detail() map[string]any {
+	return map[string]any{"name": p.Name, "description": p.Description, "open": p.Open, "settings": p.Settings}
+}
+
 func scanProject(row interface{ Scan(...any) error }) (p Project, err error) {
 	var created int64
 	var questions string
@@ -209,8 +214,10 @@ func (db *DB) CreateProject(ctx context.Context, p Project) (Project, error) {
 		if err != nil {
 			return err
 		}
-		p.ID, err = r.LastInsertId()
-		return err
+		if p.ID, err = r.LastInsertId(); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "project.create", object("project", p.ID), p.detail())
 	})
 	return p, err
 }
@@ -236,7 +243,7 @@ func (db *DB) SetProject(ctx context.Context, p Project) error {
 		if n, err := r.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, fmt.Errorf("project %d: %w", p.ID, ErrNotFound))
 		}
-		return nil
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "project.set", object("project", p.ID), p.detail())
 	})
 }
 

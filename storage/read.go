@@ -50,7 +50,9 @@ type Item struct {
 	Note    string
 }
 
-func (i Item) says() bool { return i.Score != nil || i.Label != nil || i.Ratings != nil || i.Note != "" }
+func (i Item) says() bool {
+	return i.Score != nil || i.Label != nil || i.Ratings != nil || i.Note != ""
+}
 
 // Filter chooses rankings. The zero value takes all that are data: sealed, not replaced by a later revision, and of other
 // kinds of tasks than training and examples.

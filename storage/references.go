@@ -8,6 +8,17 @@ import (
 	"time"
 )
 
+// author is the column of who makes a change; NULL is the command line.
+func author(ctx context.Context) any {
+	if id := ActorOf(ctx).ID; id != 0 {
+		return id
+	}
+	return nil
+}
+
+// object names what is changed in the audit log.
+func object(what string, id int64) string { return fmt.Sprintf("%s %d", what, id) }
+
 // putReference replaces the researcher's own answer to a task.
 func (db *DB) putReference(ctx context.Context, tx *sql.Tx, task int64, ref Reference) error {
 	ids, err := taskCompletions(ctx, tx, task)
