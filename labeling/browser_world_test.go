@@ -52,8 +52,8 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	for name, role := range map[string]string{"ada": storage.RoleLabeler, "grace": storage.RoleLabeler, "boss": storage.RoleAdmin} {
-		if _, err := db.CreateLabeler(ctx, name, role, hash); err != nil {
+	for _, who := range [][2]string{{"ada", storage.RoleLabeler}, {"grace", storage.RoleLabeler}, {"boss", storage.RoleAdmin}} { // rankings come in this order
+		if _, err := db.CreateLabeler(ctx, who[0], who[1], hash); err != nil {
 			t.Fatal(err)
 		}
 	}
