@@ -171,8 +171,18 @@ func (s *Server) refused(err error) huma.StatusError {
 		return refusal{http.StatusNotFound, "not_found", "This is not yours or does not exist.", ""}
 	case errors.Is(err, storage.ErrExists):
 		return refusal{http.StatusConflict, "exists", "This name is taken.", "name"}
-	case errors.Is(err, storage.ErrRanked):
-		return refusal{http.StatusConflict, "ranked", "You have ranked this task already.", ""}
+	case errors.Is(err, storage.ErrHolding):
+		return refusal{http.StatusConflict, "holding", "You have two tasks in hand already: finish one first.", "holding"}
+	case errors.Is(err, storage.ErrRevision):
+		return refusal{http.StatusConflict, "revision", "You have answered this task already, perhaps in another window.", "revision"}
+	case errors.Is(err, storage.ErrTooLate):
+		return refusal{http.StatusConflict, "too_late", "Only your last ten answers can be changed.", ""}
+	case errors.Is(err, storage.ErrKey):
+		return refusal{http.StatusUnprocessableEntity, "key", "This idempotency key belongs to another answer.", "idempotency_key"}
+	case errors.Is(err, storage.ErrUnopened):
+		return refusal{http.StatusUnprocessableEntity, "opened", "Read every response to its end first.", "opened"}
+	case errors.Is(err, storage.ErrAnswers):
+		return refusal{http.StatusUnprocessableEntity, "answers", err.Error(), "ratings"}
 	case errors.Is(err, storage.ErrRanks):
 		return refusal{http.StatusUnprocessableEntity, "ranks", err.Error(), "ranks"}
 	}

@@ -55,7 +55,7 @@ func (c Config) Validate() error {
 // Store is what the server needs of a database; *storage.DB satisfies it. Each part stands where it is used.
 type Store interface {
 	sessionStore
-	taskStore
+	workStore
 	progressStore
 }
 
@@ -64,6 +64,8 @@ type Server struct {
 	c     Config
 	store Store
 	log   *slog.Logger
+
+	rendered renderings // HTML of texts
 
 	mu       sync.Mutex
 	failures map[string]failure // failed sign-ins by name

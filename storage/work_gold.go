@@ -42,14 +42,17 @@ func agree(reference, ranks []int) (right, pairs int) {
 	return right, pairs
 }
 
-// compare returns how the current ranking fares beside the reference, or nil if there is no reference.
-func (h hold) compare(ctx context.Context, q querier, ranks []int) (*Feedback, error) {
-	if CheckRanks(ranks, len(h.shown)) != nil {
-		return nil, nil // sent again with other ranks, which were not looked at
-	}
+// compare returns how a ranking fares beside the reference, or nil if there is no reference.
+func (h hold) compare(ctx context.Context, q querier, ranking int64) (*Feedback, error) {
 	reference, note, err := h.reference(ctx, q)
 	if err != nil || reference == nil {
 		return nil, err
+	}
+	ranks := make([]int, len(h.shown))
+	for k, id := range h.shown {
+		if err := q.QueryRowContext(ctx, `SELECT rank FROM ranking_items WHERE ranking_id = ? AND completion_id = ?`, ranking, id).Scan(&ranks[k]); err != nil {
+			return nil, fmt.Errorf("ranking %d: %w", ranking, err)
+		}
 	}
 	f := &Feedback{Ranks: reference, Note: note}
 	f.Right, f.Pairs = agree(reference, ranks)

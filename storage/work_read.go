@@ -78,7 +78,7 @@ func (db *DB) Work(ctx context.Context, labelerID int64, publicID string) (Work,
 	if err := errors.Join(json.Unmarshal([]byte(questions), &w.Form.Questions), json.Unmarshal([]byte(shown), &w.completions)); err != nil {
 		return w, err
 	}
-	texts, err := readCompletions(ctx, db.reads, task)
+	texts, err := readTexts(ctx, db.reads, task)
 	if err != nil {
 		return w, err
 	}
@@ -92,16 +92,8 @@ func (db *DB) Work(ctx context.Context, labelerID int64, publicID string) (Work,
 	return w, err
 }
 
-// parseMessages reads the column form of messages; NULL is nil.
-func parseMessages(text sql.NullString) (messages []Message, err error) {
-	if text.Valid {
-		err = json.Unmarshal([]byte(text.String), &messages)
-	}
-	return messages, err
-}
-
-// readCompletions returns the ids, texts and messages of a task's completions, in their order.
-func readCompletions(ctx context.Context, q querier, task int64) ([]Completion, error) {
+// readTexts returns the ids, texts and messages of a task's completions, in their order.
+func readTexts(ctx context.Context, q querier, task int64) ([]Completion, error) {
 	rows, err := q.QueryContext(ctx, `SELECT c.id, c.text, c.messages FROM task_completions tc JOIN completions c ON c.id = tc.completion_id
 		WHERE tc.task_id = ? ORDER BY tc.position`, task)
 	return collect(rows, err, func(rows *sql.Rows) (c Completion, err error) {
