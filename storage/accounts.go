@@ -21,6 +21,7 @@ type Person struct {
 	CreatedAt time.Time
 	LastSeen  time.Time // to a minute; zero: never
 	Rankings  int       // that hold
+	Paused    []string  // projects in which they are given nothing for now
 	Forgotten bool      // their personal data was deleted
 }
 
