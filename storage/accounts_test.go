@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -131,22 +132,11 @@ func TestForget(t *testing.T) {
 	run(t, db, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment) SELECT task_id, labeler_id, 0, 'other', ?2 FROM assignments WHERE labeler_id = ?1 LIMIT 1`, zoe.ID, wrote)
 	run(t, db, `INSERT INTO decisions (task_id, reviewer_id, created_at, note) VALUES (1, ?1, 0, ?2)`, zoe.ID, wrote)
 	imported := `Zöe "Zz" Quixley imported`
-	if err := db.AddRankings(ctx, []Ranking{{Prompt: "p", Labeler: imported, Ranks: []int{1, 2}, Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}}}}); err != nil {
+	_, err = db.AddRankings(ctx, DefaultProject, []Ranking{{Prompt: "p", Labeler: imported, Ranks: []int{1, 2}, Comment: wrote, Items: []Item{{Note: wrote}, {}},
+		Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}},
+		Meta:        map[string]json.RawMessage{"rater": json.RawMessage(`"Zöe \"Zz\" Quixley imported"`), "batch": json.RawMessage("7")}}})
+	if err != nil {
 		t.Fatal(err)
-	}
-	for _, trigger := range []string{"rankings_stay", "ranking_items_update"} { // an import writes this before it seals
-		var text string
-		if err := db.r.QueryRow(`SELECT sql FROM sqlite_schema WHERE name = ?`, trigger).Scan(&text); err != nil {
-			t.Fatal(err)
-		}
-		run(t, db, `DROP TRIGGER `+trigger)
-		switch trigger {
-		case "rankings_stay":
-			run(t, db, `UPDATE rankings SET meta = json_object('rater', ?1, 'batch', 7) WHERE labeler_id IN (SELECT id FROM labelers WHERE name = ?1)`, imported)
-		default:
-			run(t, db, `UPDATE ranking_items SET note = ?1`, wrote)
-		}
-		run(t, db, text)
 	}
 	err = db.write(as, func(tx *sql.Tx) error {
 		return db.audit(as, tx, zoe.ID, "task.assign", "person "+name, map[string]any{"to": name, "also": []string{name, imported}})
@@ -182,7 +172,8 @@ func TestForget(t *testing.T) {
 		case before[i].Labeler == name:
 			before[i].Labeler, before[i].Comment = pseudonym, ""
 		case before[i].Labeler == imported:
-			before[i].Labeler = renamed
+			before[i].Labeler, before[i].Pseudonym, before[i].Comment, before[i].Items = renamed, renamed, "", nil
+			before[i].Meta["rater"] = json.RawMessage(`"` + renamed + `"`)
 		}
 	}
 	if len(after) != 3 || !reflect.DeepEqual(after, before) {
