@@ -9,6 +9,23 @@ import (
 	"rlhf/storage"
 )
 
+// answerRefusals are what the API says to the errors of answering a task.
+var answerRefusals = []struct {
+	err     error
+	status  int
+	code    string
+	message string // "" for the error's own words
+	field   string
+}{
+	{storage.ErrHolding, http.StatusConflict, "holding", "You have two tasks in hand already: finish one first.", "holding"},
+	{storage.ErrRevision, http.StatusConflict, "revision", "You have answered this task already, perhaps in another window.", "revision"},
+	{storage.ErrTooLate, http.StatusConflict, "too_late", "Only your last ten answers can be changed.", ""},
+	{storage.ErrKey, http.StatusUnprocessableEntity, "key", "This idempotency key belongs to another answer.", "idempotency_key"},
+	{storage.ErrUnopened, http.StatusUnprocessableEntity, "opened", "Read every response to its end first.", "opened"},
+	{storage.ErrAnswers, http.StatusUnprocessableEntity, "answers", "", "ratings"},
+	{storage.ErrRanks, http.StatusUnprocessableEntity, "ranks", "", "ranks"},
+}
+
 // slot returns the letter of the i-th completion shown.
 func slot(i int) string { return string(rune('A' + i)) }
 
