@@ -32,6 +32,8 @@ var (
 	ErrNoTask = errors.New("no task left")
 	// ErrRanked is returned by Submit when the labeler has ranked the task before.
 	ErrRanked = errors.New("ranked already")
+	// ErrImported is returned for a file that was brought in before.
+	ErrImported = errors.New("imported before")
 	// ErrRanks is returned when ranks do not cover the task's completions from 1 without a gap.
 	ErrRanks = errors.New("ranks do not fit the task")
 )
