@@ -36,7 +36,7 @@ func (db *DB) Backup(ctx context.Context, path string) (c Checked, err error) {
 	if err := db.copyTo(ctx, copied); err != nil {
 		return c, err
 	}
-	if c, err = checkFile(ctx, copied); err != nil {
+	if c, err = CheckFile(ctx, copied); err != nil {
 		return c, err
 	}
 	if len(c.Wrong) > 0 {
@@ -50,16 +50,6 @@ func (db *DB) Backup(ctx context.Context, path string) (c Checked, err error) {
 		return c, err
 	}
 	return c, os.Link(copied, path) // unlike a renaming, it does not replace what came to stand there meanwhile
-}
-
-// checkFile checks a database that nobody else uses, and leaves its file alone, without a log beside it.
-func checkFile(ctx context.Context, path string) (Checked, error) {
-	db, err := Open(ctx, path)
-	if err != nil {
-		return Checked{}, err
-	}
-	c, err := db.Check(ctx)
-	return c, errors.Join(err, db.Close())
 }
 
 // copyTo copies page by page in one read transaction, which writers do not wait for.

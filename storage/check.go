@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,6 +58,22 @@ var invariants = []invariant{
 	{"a ranking was made under the guidelines of another project", `SELECT 'ranking ' || r.id FROM rankings r JOIN tasks t ON t.id = r.task_id JOIN guidelines g ON g.id = r.guideline_id WHERE g.project_id <> t.project_id`},
 	{"versions of guidelines are not 1 to n", `SELECT 'project ' || project_id FROM guidelines GROUP BY project_id HAVING max(version) <> count(*)`},
 	{"a forgotten labeler has a name or a password", `SELECT 'labeler ' || id FROM labelers WHERE forgotten_at IS NOT NULL AND (name <> pseudonym OR password_hash <> '')`},
+}
+
+// CheckFile checks a database file as Check does, and changes nothing of it: a file of an older version is not brought up to date.
+func CheckFile(ctx context.Context, path string) (Checked, error) {
+	if _, err := os.Stat(path); err != nil {
+		return Checked{}, err
+	}
+	db, err := open(path)
+	if err != nil {
+		return Checked{}, fmt.Errorf("open database %s: %w", path, err)
+	}
+	c, err := db.Check(ctx)
+	if err != nil {
+		err = fmt.Errorf("check %s: %w", path, err)
+	}
+	return c, errors.Join(err, db.Close())
 }
 
 // Check reads the whole database and returns what is wrong with it: the file itself, its schema, references to rows that
@@ -136,6 +153,20 @@ func freshSchema(ctx context.Context) (out []string, err error) {
 }
 
 func (c *Checked) schema(ctx context.Context, v *View, want []string) error {
+	var version, newest int64
+	if err := v.tx.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied = 1`).Scan(&version); err != nil {
+		return err
+	}
+	files, err := migrations.ReadDir("migrations")
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Sscanf(files[len(files)-1].Name(), "%d_", &newest); err != nil {
+		return err
+	}
+	if version != newest {
+		return fmt.Errorf("its schema has version %d and this program's %d; any other label command brings it up to date", version, newest)
+	}
 	got, _, err := texts(ctx, v, schemaQuery)
 	if err != nil {
 		return err

@@ -117,7 +117,7 @@ func TestCheckDamagedFile(t *testing.T) {
 		if err := os.WriteFile(path, damage(append([]byte{}, raw...)), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		c, err := checkFile(ctx, path)
+		c, err := CheckFile(ctx, path)
 		if err == nil && len(c.Wrong) == 0 {
 			t.Errorf("%s: nothing was found", name)
 		}
@@ -156,7 +156,7 @@ func TestBackup(t *testing.T) {
 		if err != nil || c.Rankings != 12 || (c.Tasks-21)%5 != 0 {
 			t.Fatalf("%+v, %v", c, err)
 		}
-		if again, err := checkFile(ctx, path); err != nil || again.Wrong != nil || again.Tasks != c.Tasks {
+		if again, err := CheckFile(ctx, path); err != nil || again.Wrong != nil || again.Tasks != c.Tasks {
 			t.Errorf("%+v, %v", again, err)
 		}
 		if _, err := db.Backup(ctx, path); !errors.Is(err, fs.ErrExist) {
