@@ -94,7 +94,7 @@ type Store interface {
 	sessionStore
 	peopleStore
 	auditStore
-	taskStore
+	workStore
 	progressStore
 }
 
@@ -103,6 +103,8 @@ type Server struct {
 	c     Config
 	store Store
 	log   *slog.Logger
+
+	rendered renderings // HTML of texts
 
 	hashing  *hashing
 	signIns  *signIns
