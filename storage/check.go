@@ -56,6 +56,20 @@ var invariants = []invariant{
 	{"a task repeats one of another prompt, or is nobody's", `SELECT 'task ' || t.id FROM tasks t LEFT JOIN tasks o ON o.id = t.repeat_of
 		WHERE t.kind = 'repeat' AND (o.prompt_id IS NOT t.prompt_id OR t.assigned_to IS NULL)`},
 	{"a ranking was made under the guidelines of another project", `SELECT 'ranking ' || r.id FROM rankings r JOIN tasks t ON t.id = r.task_id JOIN guidelines g ON g.id = r.guideline_id WHERE g.project_id <> t.project_id`},
+	{"a count of tasks to give out is wrong", `SELECT 'project ' || project_id || ', ' || kind || ' says ' || free || ' and has ' || n FROM (SELECT s.*,
+		(SELECT count(*) FROM tasks t WHERE t.project_id = s.project_id AND t.kind = s.kind AND t.open = 1 AND t.withdrawn = 0 AND t.assigned_to IS NULL) AS n FROM stocks s) WHERE free <> n`},
+	{"a count of a labeler's tasks is wrong", `WITH counted AS (SELECT a.labeler_id, t.project_id, t.kind, count(*) AS given, sum(a.done) AS done,
+			sum(a.done = 1 AND t.open = 1 AND t.withdrawn = 0 AND (t.assigned_to IS NULL OR t.assigned_to = a.labeler_id)) AS covered
+			FROM assignments a JOIN tasks t ON t.id = a.task_id GROUP BY a.labeler_id, t.project_id, t.kind)
+		SELECT 'labeler ' || labeler_id || ', project ' || project_id || ', ' || kind FROM (
+			SELECT * FROM counted EXCEPT SELECT labeler_id, project_id, kind, given, done, covered FROM tallies
+			UNION SELECT labeler_id, project_id, kind, given, done, covered FROM tallies y WHERE (given, done, covered) <> (0, 0, 0)
+				AND NOT EXISTS (SELECT 1 FROM assignments a JOIN tasks t ON t.id = a.task_id WHERE a.labeler_id = y.labeler_id AND t.project_id = y.project_id AND t.kind = y.kind))`},
+	{"a labeler's search passes over a task that they have not done", `SELECT 'labeler ' || f.labeler_id || ', task ' || t.id FROM frontiers f JOIN tasks t ON t.project_id = f.project_id AND t.kind = f.kind
+		WHERE t.open = 1 AND t.withdrawn = 0 AND t.assigned_to IS NULL AND (t.priority > f.priority OR t.priority = f.priority AND t.id <= f.task_id)
+		AND NOT EXISTS (SELECT 1 FROM assignments a WHERE a.task_id = t.id AND a.labeler_id = f.labeler_id AND a.done = 1)`},
+	{"a gold task's score is another labeler's or project's", `SELECT 'ranking ' || g.ranking_id FROM gold_scores g JOIN rankings r ON r.id = g.ranking_id JOIN tasks t ON t.id = r.task_id
+		WHERE g.labeler_id <> r.labeler_id OR g.project_id <> t.project_id`},
 	{"versions of guidelines are not 1 to n", `SELECT 'project ' || project_id FROM guidelines GROUP BY project_id HAVING max(version) <> count(*)`},
 	{"a forgotten labeler has a name or a password", `SELECT 'labeler ' || id FROM labelers WHERE forgotten_at IS NOT NULL AND (name <> pseudonym OR password_hash <> '')`},
 }

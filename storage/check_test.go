@@ -73,6 +73,9 @@ func TestCheck(t *testing.T) {
 		{"completion", `DELETE FROM task_completions WHERE task_id = 19 AND position = 1`, "a task has not 2 to 9 completions in places without a gap: task 19"},
 		{"revision", `DROP TRIGGER rankings_stay; UPDATE rankings SET revision = 2 WHERE id = 1`, "revisions of a ranking are not 1 to n, of which the last holds: task 1, labeler 1"},
 		{"flags", `DROP TRIGGER rankings_stay; UPDATE rankings SET flags = '[1]' WHERE id = 1`, "cannot unmarshal number"},
+		{"stock", `UPDATE stocks SET free = free + 1 WHERE kind = 'normal'`, "a count of tasks to give out is wrong: project 1, normal says"},
+		{"tally", `UPDATE tallies SET done = done - 1 WHERE labeler_id = 1`, "a count of a labeler's tasks is wrong: labeler 1, project 1, normal"},
+		{"frontier", `INSERT OR REPLACE INTO frontiers (project_id, kind, labeler_id, priority, task_id) VALUES (1, 'normal', 1, 0, 19)`, "a labeler's search passes over a task that they have not done: labeler 1, task"},
 		{"guidelines", `UPDATE guidelines SET version = 7`, "versions of guidelines are not 1 to n: project 1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
