@@ -40,7 +40,7 @@ func (db *DB) Submit(ctx context.Context, s Submission) (extra bool, err error) 
 			return err
 		}
 		var key sql.NullString
-		err = tx.QueryRowContext(ctx, `SELECT extra, idempotency_key FROM rankings WHERE task_id = ? AND labeler_id = ?`, task, s.LabelerID).Scan(&extra, &key)
+		err = tx.QueryRowContext(ctx, `SELECT extra, idempotency_key FROM rankings WHERE task_id = ? AND labeler_id = ? AND replaced = 0`, task, s.LabelerID).Scan(&extra, &key)
 		if err == nil {
 			if s.Key != "" && key.String == s.Key {
 				return nil
@@ -83,7 +83,10 @@ func insertRanking(ctx context.Context, tx *sql.Tx, task int64, shown []int64, s
 			return false, err
 		}
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE rankings SET sealed = 1 WHERE id = ?`, id)
+	if _, err := tx.ExecContext(ctx, `UPDATE rankings SET sealed = 1 WHERE id = ?`, id); err != nil {
+		return false, err
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE assignments SET done = 1 WHERE task_id = ? AND labeler_id = ?`, task, s.LabelerID)
 	return !open, err
 }
 
@@ -136,7 +139,7 @@ func (db *DB) Rankings(ctx context.Context, each func(Ranking) error) error {
 		JOIN ranking_items i ON i.ranking_id = r.id
 		JOIN task_completions tc ON tc.task_id = r.task_id AND tc.completion_id = i.completion_id
 		JOIN completions c ON c.id = i.completion_id
-		WHERE r.sealed = 1
+		WHERE r.sealed = 1 AND r.replaced = 0
 		ORDER BY r.task_id, l.name, tc.position`)
 	if err != nil {
 		return err
@@ -197,7 +200,7 @@ func (db *DB) Rankings(ctx context.Context, each func(Ranking) error) error {
 	}
 	// In the same snapshot: a ranking that the joins lose would be missing from every export without a word.
 	var sealed int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM rankings WHERE sealed = 1`).Scan(&sealed); err != nil {
+	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM rankings WHERE sealed = 1 AND replaced = 0`).Scan(&sealed); err != nil {
 		return err
 	}
 	if sealed != count {
@@ -220,14 +223,20 @@ func (db *DB) AddRankings(ctx context.Context, rankings []Ranking) error {
 	})
 }
 
+// importedLabeler returns whom a file calls name: who has it as pseudonym or as name, else a new labeler who cannot sign in.
+func (db *DB) importedLabeler(ctx context.Context, tx *sql.Tx, name string) (Labeler, error) {
+	l, err := labeler(tx.QueryRowContext(ctx, labelerQuery+` WHERE pseudonym = ?1 OR name = ?1 ORDER BY pseudonym = ?1 DESC LIMIT 1`, name), name)
+	if !errors.Is(err, ErrNotFound) {
+		return l, err
+	}
+	return insertLabeler(ctx, tx, Labeler{Name: name, Role: RoleLabeler}, name, db.millis())
+}
+
 func (db *DB) addRanking(ctx context.Context, tx *sql.Tx, r Ranking) error {
 	if err := CheckRanks(r.Ranks, len(r.Completions)); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO labelers (name, role, password_hash, created_at) VALUES (?, 'labeler', '', ?) ON CONFLICT (name) DO NOTHING`, r.Labeler, db.millis()); err != nil {
-		return fmt.Errorf("labeler %q: %w", r.Labeler, err)
-	}
-	l, err := labeler(tx.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, r.Labeler), r.Labeler)
+	l, err := db.importedLabeler(ctx, tx, r.Labeler)
 	if err != nil {
 		return err
 	}

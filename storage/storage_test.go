@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 	for want, task := range map[string]Task{
 		"task 0: 1 completions, expected 2 to 9": {Prompt: "x", Completions: []Completion{{}}, Overlap: 1},
 		`labeler "eve": not found`:               {Prompt: "x", Completions: []Completion{{}, {}}, Overlap: 1, AssignedTo: "eve"},
-		"CHECK constraint failed":                {Prompt: "x", Completions: []Completion{{}, {}}},
+		"CHECK constraint failed":                {Prompt: "x", Completions: []Completion{{}, {}}, Overlap: -1},
 	} {
 		if err := db.AddTasks(ctx, []Task{task}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -167,7 +167,7 @@ func TestSchemaGuardsRankings(t *testing.T) {
 	const start = `INSERT INTO assignments (public_id, task_id, labeler_id, shown, created_at, expires_at) VALUES ('p', 1, 1, '[1,2]', 0, 0);
 		INSERT INTO rankings (id, task_id, labeler_id, created_at) VALUES (1, 1, 1, 0);`
 	item := func(completion, rank int) string {
-		return fmt.Sprintf(`INSERT INTO ranking_items VALUES (1, 1, %d, %d);`, completion, rank)
+		return fmt.Sprintf(`INSERT INTO ranking_items (ranking_id, task_id, completion_id, rank) VALUES (1, 1, %d, %d);`, completion, rank)
 	}
 	const seal = `UPDATE rankings SET sealed = 1 WHERE id = 1;`
 	for _, test := range []struct{ name, sql, want string }{
@@ -183,6 +183,14 @@ func TestSchemaGuardsRankings(t *testing.T) {
 		{"changed rank", start + item(1, 1) + item(2, 2) + seal + `UPDATE ranking_items SET rank = 1;`, "a sealed ranking does not change"},
 		{"taken item", start + item(1, 1) + item(2, 2) + seal + `DELETE FROM ranking_items;`, "a sealed ranking does not change"},
 		{"unsealed again", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET sealed = 0;`, "a sealed ranking does not change"},
+		{"another comment", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET comment = 'x';`, "a sealed ranking does not change"},
+		{"comment deleted", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET comment = '';`, ""},
+		{"replaced", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET replaced = 1;`, ""},
+		{"replaced and back", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET replaced = 1; UPDATE rankings SET replaced = 0;`, "a sealed ranking does not change"},
+		{"deleted", start + item(1, 1) + item(2, 2) + seal + `DELETE FROM ranking_items; DELETE FROM rankings;`, "a sealed ranking"},
+		{"two that hold", start + item(1, 1) + item(2, 2) + seal + `INSERT INTO rankings (task_id, labeler_id, revision, created_at) VALUES (1, 1, 2, 0);`, "UNIQUE constraint failed"},
+		{"repeat of nothing", `UPDATE tasks SET kind = 'repeat';`, "CHECK constraint failed"},
+		{"audit entry deleted", `INSERT INTO audit (at, actor, action, object) VALUES (0, 'a', 'b', 'c'); DELETE FROM audit;`, "the audit log is only added to"},
 		{"completion of another prompt", `INSERT INTO task_completions VALUES (1, 1, 5, 3);`, "FOREIGN KEY constraint failed"},
 		{"task changed in hand", start + `DELETE FROM task_completions WHERE task_id = 1;`, "the completions of an assigned task do not change"},
 		{"tokens that are no array", `UPDATE prompts SET tokens = '{}';`, "CHECK constraint failed"},
@@ -342,10 +350,20 @@ func TestMigrationsBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.DownTo(ctx, 0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Up(ctx); err != nil {
+	err = db.migrating(ctx, func() error {
+		if _, err := p.DownTo(ctx, 1); err != nil {
+			return err
+		}
+		if err := db.checkForeignKeys(ctx); err != nil {
+			return err
+		}
+		if _, err := p.DownTo(ctx, 0); err != nil {
+			return err
+		}
+		_, err := p.Up(ctx)
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(all(t, db)); n != 0 {
@@ -368,7 +386,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to 1", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
+	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to 2", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
 		if _, err := Open(ctx, path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}

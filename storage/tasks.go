@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -22,9 +23,13 @@ type Task struct {
 	Prompt      string
 	Tokens      []int32 // of the prompt; nil if not known
 	Completions []Completion
-	Overlap     int    // rankings wanted, each by another labeler
-	Priority    int    // greater goes first
-	AssignedTo  string // name of the only labeler who gets it; "" for anyone
+	Project     int64     // id; 0 is DefaultProject
+	Kind        string    // KindNormal and so on; "" is KindNormal
+	System      string    // instruction above a plain prompt
+	Messages    []Message // the conversation, of which Prompt is the transcript; nil for a plain prompt
+	Overlap     int       // rankings wanted, each by another labeler; 0: one of everybody
+	Priority    int       // greater goes first
+	AssignedTo  string    // name of the only labeler who gets it; "" for anyone
 }
 
 // Completion is one of the texts to rank.
@@ -32,6 +37,8 @@ type Completion struct {
 	ID       int64 // set on reading
 	Model    string
 	Text     string
+	Messages []Message       // what answers a conversation, if it is more than one turn of text; else nil
+	External string          // the source's own id; "" for none
 	Tokens   []int32         // nil if not known
 	Sampling json.RawMessage // settings it was sampled with, a JSON object; nil if not known
 }
@@ -54,9 +61,14 @@ func addTask(ctx context.Context, tx *sql.Tx, t Task) (id int64, completions []C
 	if k := len(t.Completions); k < MinK || k > MaxK {
 		return 0, nil, fmt.Errorf("%d completions, expected %d to %d", k, MinK, MaxK)
 	}
+	messages, err := messagesText(t.Messages)
+	if err != nil {
+		return 0, nil, err
+	}
 	var prompt int64
-	err = tx.QueryRowContext(ctx, `INSERT INTO prompts (text, tokens) VALUES (?, ?)
-		ON CONFLICT (text) DO UPDATE SET tokens = coalesce(tokens, excluded.tokens) RETURNING id`, t.Prompt, tokensText(t.Tokens)).Scan(&prompt)
+	err = tx.QueryRowContext(ctx, `INSERT INTO prompts (text, tokens, system, messages) VALUES (?, ?, ?, ?)
+		ON CONFLICT (text, system, coalesce(messages, '')) DO UPDATE SET tokens = coalesce(tokens, excluded.tokens) RETURNING id`,
+		t.Prompt, tokensText(t.Tokens), t.System, messages).Scan(&prompt)
 	if err != nil {
 		return 0, nil, fmt.Errorf("prompt: %w", err)
 	}
@@ -68,7 +80,8 @@ func addTask(ctx context.Context, tx *sql.Tx, t Task) (id int64, completions []C
 		}
 		assigned = l.ID
 	}
-	r, err := tx.ExecContext(ctx, `INSERT INTO tasks (prompt_id, overlap, priority, assigned_to) VALUES (?, ?, ?, ?)`, prompt, t.Overlap, t.Priority, assigned)
+	r, err := tx.ExecContext(ctx, `INSERT INTO tasks (project_id, prompt_id, kind, overlap, priority, assigned_to) VALUES (?, ?, ?, ?, ?, ?)`,
+		cmp.Or(t.Project, DefaultProject), prompt, cmp.Or(t.Kind, KindNormal), t.Overlap, t.Priority, assigned)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -82,8 +95,12 @@ func addTask(ctx context.Context, tx *sql.Tx, t Task) (id int64, completions []C
 		if c.Sampling != nil {
 			sampling = string(c.Sampling)
 		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO completions (prompt_id, model, text, tokens, sampling) VALUES (?, ?, ?, ?, ?)`,
-			prompt, c.Model, c.Text, tokensText(c.Tokens), sampling)
+		turns, err := messagesText(c.Messages)
+		if err != nil {
+			return 0, nil, err
+		}
+		r, err := tx.ExecContext(ctx, `INSERT INTO completions (prompt_id, model, text, tokens, sampling, messages, external_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			prompt, c.Model, c.Text, tokensText(c.Tokens), sampling, turns, c.External)
 		if err != nil {
 			return 0, nil, fmt.Errorf("completion %d: %w", k, err)
 		}
@@ -151,7 +168,7 @@ SELECT coalesce(
      AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = a.task_id AND r.labeler_id = :me)
    ORDER BY a.id LIMIT 1),
   (SELECT o.id FROM tasks o INDEXED BY tasks_open
-   WHERE o.open = 1 AND (o.assigned_to IS NULL OR o.assigned_to = :me)
+   WHERE o.project_id IN (SELECT id FROM projects WHERE open = 1) AND o.kind = 'normal' AND o.open = 1 AND o.withdrawn = 0 AND (o.assigned_to IS NULL OR o.assigned_to = :me)
      AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = o.id AND r.labeler_id = :me)
      AND (SELECT count(*) FROM rankings r WHERE r.task_id = o.id AND r.sealed = 1 AND r.extra = 0)
        + (SELECT count(*) FROM assignments a WHERE a.task_id = o.id AND a.labeler_id <> :me AND a.expires_at > :now
