@@ -27,7 +27,14 @@ type page struct {
 var pages = []page{
 	{"/", "signin", "", false},
 	{"/label", "label", storage.RoleLabeler, true},
-	{"/admin", "admin", storage.RoleAdmin, true},
+	{"/review", "review", storage.RoleReviewer, true},
+	{"/review/:project", "disputes", storage.RoleReviewer, false},
+	{"/review/:project/:task", "verdict", storage.RoleReviewer, false},
+	{"/admin", "projects", storage.RoleAdmin, true},
+	{"/admin/projects/:project", "project", storage.RoleAdmin, false},
+	{"/admin/projects/:project/figures", "figures", storage.RoleAdmin, false},
+	{"/admin/people", "people", storage.RoleAdmin, true},
+	{"/admin/audit", "audit", storage.RoleAdmin, true},
 }
 
 // Pages shown in place of another.
@@ -37,7 +44,7 @@ var (
 )
 
 // roles in rising order: whoever has one may do all that those before it may.
-var roles = []string{"", storage.RoleLabeler, "reviewer", storage.RoleAdmin}
+var roles = []string{"", storage.RoleLabeler, storage.RoleReviewer, storage.RoleAdmin}
 
 // mayBe reports whether somebody with a role may do what takes at least another.
 func mayBe(role, least string) bool { return slices.Index(roles, role) >= slices.Index(roles, least) }

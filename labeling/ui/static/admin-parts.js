@@ -46,7 +46,8 @@ export function table(node, heads, rows) {
 
 function cell(content, i) {
   const { text, class: kind } = typeof content === "object" && !(content instanceof Node) ? content : { text: content, class: "" };
-  return element(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : null, class: kind || null }, text);
+  const inside = kind === "excerpt" ? element("div", { class: kind }, text) : text; // cut after a few lines, which a cell cannot do
+  return element(i === 0 ? "th" : "td", { scope: i === 0 ? "row" : null, class: kind || null }, inside);
 }
 
 export const numeric = (text) => ({ text, class: "number" });

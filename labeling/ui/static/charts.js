@@ -172,10 +172,10 @@ function forestRow(row, y, place, left, width) {
   const group = mark("g", {}, hint(row.hint ?? `${row.name}: ${row.text}`));
   if (typeof row.low === "number" && typeof row.high === "number") {
     const [a, b] = [place(row.low), place(row.high)];
-    group.append(mark("path", { d: `M${a},${y}H${b}M${a},${y - 5}v10M${b},${y - 5}v10`, class: "whisker-line" }));
+    for (const [x1, x2, up] of [[a, b, 0], [a, a, 5], [b, b, 5]]) group.append(mark("line", { x1, x2, y1: y - up, y2: y + up, class: "whisker-line" }));
   }
   const x = place(row.value);
-  group.append(mark("path", { d: `M${x},${y - 7}l7,7l-7,7l-7,-7z`, class: "diamond" }));
+  group.append(mark("polygon", { points: [[x, y - 7], [x + 7, y], [x, y + 7], [x - 7, y]].join(" "), class: "diamond" }));
   return [...out, group];
 }
 
