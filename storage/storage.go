@@ -192,3 +192,5 @@ func parseTokens(text sql.NullString) (tokens []int32, err error) {
 	}
 	return tokens, err
 }
+
+func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

@@ -57,7 +57,7 @@ func backwards(_, _ int64, k int) (order []int) {
 
 func all(t testing.TB, db *DB) (out []Ranking) {
 	t.Helper()
-	if err := db.Rankings(context.Background(), func(r Ranking) error { out = append(out, r); return nil }); err != nil {
+	if err := db.Rankings(context.Background(), Filter{}, func(r Ranking) error { out = append(out, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -314,23 +314,29 @@ func TestAddRankingsRoundTrip(t *testing.T) {
 	ctx, db := context.Background(), openTest(t)
 	in := []Ranking{{Prompt: "p", PromptTokens: []int32{1}, Labeler: "w 1", CreatedAt: time.UnixMilli(1700000000123).UTC(), ActiveMS: 5, Ranks: []int{2, 1, 2}, Shown: []int{1, 2, 0},
 		Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}, {Model: "a", Text: "z", Tokens: []int32{7}}}}}
-	if err := db.AddRankings(ctx, in); err != nil {
+	if _, err := db.AddRankings(ctx, 0, in); err != nil {
 		t.Fatal(err)
 	}
-	out := all(t, db)
-	for i := range out {
-		out[i].TaskID = 0
-		for k := range out[i].Completions {
-			out[i].Completions[k].ID = 0
-		}
-	}
+	out := bare(all(t, db))
 	if !reflect.DeepEqual(out, in) {
 		t.Errorf("got %+v\nwant %+v", out, in)
 	}
 	bad := append(in, Ranking{Prompt: "q", Labeler: "w", Completions: make([]Completion, 2), Ranks: []int{1, 3}})
-	if err := db.AddRankings(ctx, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
+	if _, err := db.AddRankings(ctx, 0, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
 		t.Errorf("a bad ranking: %v; %d are stored, want the 1 of before", err, len(all(t, db)))
 	}
+}
+
+// bare leaves of rankings what AddRankings takes.
+func bare(list []Ranking) []Ranking {
+	for i := range list {
+		r := &list[i]
+		r.ID, r.TaskID, r.Project, r.Kind, r.LabelerID, r.Labeler, r.Pseudonym, r.Revision, r.Imported = 0, 0, 0, "", 0, r.Pseudonym, "", 0, false
+		for k := range r.Completions {
+			r.Completions[k].ID = 0
+		}
+	}
+	return list
 }
 
 func TestMigrationsBothWays(t *testing.T) {
@@ -399,7 +405,7 @@ func TestRankingsAreCounted(t *testing.T) {
 	r := Ranking{Prompt: "p", Labeler: "w", Ranks: []int{1, 2}, Completions: []Completion{{Text: "a"}, {Text: "b"}}}
 	other := r
 	other.Prompt = "q"
-	if err := db.AddRankings(ctx, []Ranking{r, other}); err != nil {
+	if _, err := db.AddRankings(ctx, 0, []Ranking{r, other}); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{`DROP TRIGGER ranking_items_delete`, `DELETE FROM ranking_items WHERE ranking_id = 1`} {
@@ -408,7 +414,7 @@ func TestRankingsAreCounted(t *testing.T) {
 		}
 	}
 	n := 0
-	err := db.Rankings(ctx, func(Ranking) error { n++; return nil })
+	err := db.Rankings(ctx, Filter{}, func(Ranking) error { n++; return nil })
 	if err == nil || err.Error() != "read 1 rankings, expected the 2 that are sealed: the database is damaged" || n != 1 {
 		t.Errorf("%d rankings, %v", n, err)
 	}
