@@ -71,7 +71,9 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		t.Fatal(err)
 	}
-	server := labeling.NewServer(labeling.DefaultConfig(), db, quiet)
+	c := labeling.DefaultConfig()
+	c.RequestsPerSecond = 0 // tests are faster than people
+	server := labeling.NewServer(c, db, quiet)
 	return &world{site: newSite(t, server.Handler()), db: db}
 }
 
