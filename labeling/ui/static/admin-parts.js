@@ -10,6 +10,8 @@ export const none = "–";
 
 export const count = (value) => (known(value) ? number(value) : none);
 export const percent = (value, digits = 1) => (known(value) ? `${(100 * value).toFixed(digits).replace("-", "−")}\u202f%` : none);
+/** Per cent on an axis, with a decimal where its steps need one. */
+export const axisPercent = (value) => percent(value, Math.abs(100 * value - Math.round(100 * value)) > 1e-6 ? 1 : 0);
 export const fixed = (value, digits = 2) => (known(value) ? value.toFixed(digits).replace("-", "−") : none);
 
 export function duration(milliseconds) {

@@ -74,11 +74,12 @@ export function fitted(text, width) {
   return `${letters.join("")}…`;
 }
 
-/** Round numbers from low to high, about as many as asked for. */
-export function ticks(low, high, wanted) {
+/** Round numbers from low to high, at most about as many as asked for; steps, if given, are the distances to choose from. */
+export function ticks(low, high, wanted, steps) {
   const raw = (high - low) / Math.max(1, wanted);
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((f) => f * power).find((s) => s >= raw * 0.999);
+  const distances = steps ?? [1, 2, 5, 10].map((f) => f * power);
+  const step = distances.find((s) => s >= raw * 0.999) ?? Math.ceil(raw / distances.at(-1)) * distances.at(-1);
   const out = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) out.push(Number((i * step).toPrecision(12)));
   return out;
@@ -137,7 +138,7 @@ function heatCell(x, y, width, height, cell, low, high, hatch) {
  * Values with their intervals on one scale, one row each: {name, value, low, high, text, hint}; a value of null leaves its row
  * empty. line is a value to compare with.
  */
-export function forest({ rows, format, line, lineName, from, to }) {
+export function forest({ rows, format, line, lineName, from, to, steps }) {
   const ends = rows.flatMap((row) => [row.low, row.high, row.value]).concat(line ?? []).filter((v) => typeof v === "number");
   let low = from ?? Math.min(...ends);
   let high = to ?? Math.max(...ends);
@@ -152,7 +153,7 @@ export function forest({ rows, format, line, lineName, from, to }) {
     const bottom = 8 + rows.length * step;
     const place = (v) => left + 8 + ((v - low) / (high - low)) * (width - left - right - 16);
     const picture = drawing(width, bottom + 24 + (line === undefined ? 0 : 18));
-    for (const tick of ticks(low, high, (width - left - right) / 74)) {
+    for (const tick of ticks(low, high, (width - left - right) / 64, steps)) {
       picture.append(mark("line", { x1: place(tick), x2: place(tick), y1: 4, y2: bottom, class: "grid-line" }), label(place(tick), bottom + 17, format(tick), "middle", "quiet-text"));
     }
     if (line !== undefined) {
@@ -180,7 +181,7 @@ function forestRow(row, y, place, left, width) {
 }
 
 /** Columns over time, the series of each stacked: points are {name, parts: [number…], hint}. */
-export function timeline({ points, height = 220 }) {
+export function timeline({ points, height = 280 }) {
   return (width) => {
     const most = Math.max(1, ...points.map((point) => point.parts.reduce((a, b) => a + b, 0)));
     const marks = ticks(0, most, 4).filter(Number.isInteger);

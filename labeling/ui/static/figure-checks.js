@@ -1,7 +1,7 @@
 // Checks: whether place or length matters, the labelers against the researcher, and the answers about each response.
 
 import { chart, forest } from "./charts.js";
-import { count, fixed, numbers, numeric, percent } from "./admin-parts.js";
+import { axisPercent, count, fixed, numbers, numeric, percent } from "./admin-parts.js";
 import { card, range, row, valueOf } from "./figure-reliability.js";
 import { element } from "./dom.js";
 import { t } from "./i18n.js";
@@ -16,7 +16,7 @@ export function biases(f) {
   return [cards, chart({
     title: t("figures.byplace"),
     note: t("figures.byplace.meaning"),
-    draw: forest({ rows: places.map(({ name, wins }) => row(name, wins)), format: (v) => percent(v, 0), line: 0.5, lineName: t("figures.noeffect") }),
+    draw: forest({ rows: places.map(({ name, wins }) => row(name, wins)), format: axisPercent, line: 0.5, lineName: t("figures.noeffect") }),
     table: numbers([t("figures.shown"), t("figures.won"), t("figures.ci"), t("figures.n")], places.map(({ name, wins }) => [name, numeric(valueOf(wins)), numeric(range(wins)), numeric(count(wins?.n))])),
   })];
 }
@@ -28,7 +28,7 @@ export function calibration({ calibration: c }) {
   return [chart({
     title: t("figures.researcher"),
     note: t("figures.researcher.meaning", { n: c.tasks }),
-    draw: forest({ rows: people.map((l) => row(l.name, l.ties_half)), format: (v) => percent(v, 0) }),
+    draw: forest({ rows: people.map((l) => row(l.name, l.ties_half)), format: axisPercent }),
     table: numbers([t("figures.labeler"), t("figures.half"), t("figures.ci"), t("figures.strict"), t("figures.tau")],
       people.map((l) => [l.name, numeric(valueOf(l.ties_half)), numeric(range(l.ties_half)), numeric(valueOf(l.strict)), numeric(valueOf(l.tau, fixed))])),
   })];
@@ -47,7 +47,7 @@ export function questions({ answers }) {
     out.push(chart({
       title: t("figures.yes"),
       note: t("figures.yes.meaning"),
-      draw: forest({ rows: asked.map((answer) => row(answer.key, answer.share)), format: (v) => percent(v, 0), from: 0 }),
+      draw: forest({ rows: asked.map((answer) => row(answer.key, answer.share)), format: axisPercent, from: 0 }),
       table: numbers([t("settings.question.key"), t("figures.yes.short"), t("figures.ci"), t("figures.alpha.nominal"), t("figures.ci")],
         asked.map((answer) => [answer.key, numeric(valueOf(answer.share)), numeric(range(answer.share)), numeric(valueOf(answer.alpha, fixed)), numeric(range(answer.alpha, fixed))])),
     }));

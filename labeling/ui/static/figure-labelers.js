@@ -1,7 +1,7 @@
 // The labelers: each against the others, by pairs, and what is unusual about their work.
 
 import { chart, forest, heatMap } from "./charts.js";
-import { count, duration, fixed, known, numbers, numeric, percent } from "./admin-parts.js";
+import { axisPercent, count, duration, fixed, known, numbers, numeric, percent } from "./admin-parts.js";
 import { range, row, valueOf } from "./figure-reliability.js";
 import { element } from "./dom.js";
 import { number, t } from "./i18n.js";
@@ -11,13 +11,13 @@ export function labelers(f) {
   const against = chart({
     title: t("figures.others"),
     note: t("figures.others.meaning"),
-    draw: forest({ rows: f.labelers.map((l) => row(l.name, l.agreement)), format: (v) => percent(v, 0), line: f.agreement.ties_half?.value, lineName: t("figures.everybody", { value: valueOf(f.agreement.ties_half) }) }),
+    draw: forest({ rows: f.labelers.map((l) => row(l.name, l.agreement)), format: axisPercent, line: f.agreement.ties_half?.value, lineName: t("figures.everybody", { value: valueOf(f.agreement.ties_half) }) }),
     table: numbers([t("figures.labeler"), t("figures.agreement"), t("figures.ci"), t("figures.n")], f.labelers.map((l) => [l.name, numeric(valueOf(l.agreement)), numeric(range(l.agreement)), numeric(count(l.agreement?.n))])),
   });
   const repeated = f.labelers.some((l) => l.repeats || l.gold) && chart({
     title: t("figures.repeats"),
     note: t("figures.repeats.meaning"),
-    draw: forest({ rows: f.labelers.flatMap((l) => [l.repeats && row(t("figures.repeats.of", { name: l.name }), l.repeats), l.gold && row(t("figures.gold.of", { name: l.name }), l.gold)].filter(Boolean)), format: (v) => percent(v, 0), to: 1 }),
+    draw: forest({ rows: f.labelers.flatMap((l) => [l.repeats && row(t("figures.repeats.of", { name: l.name }), l.repeats), l.gold && row(t("figures.gold.of", { name: l.name }), l.gold)].filter(Boolean)), format: axisPercent, to: 1 }),
     table: numbers([t("figures.labeler"), t("figures.repeats.short"), t("figures.ci"), t("figures.gold.short"), t("figures.ci")], f.labelers.map((l) => [l.name, numeric(valueOf(l.repeats)), numeric(range(l.repeats)), numeric(valueOf(l.gold)), numeric(range(l.gold))])),
   });
   return [against, everything(f), repeated];

@@ -1,7 +1,7 @@
 // How well the labelers agree, in the measures that papers report, beside what papers have reported.
 
 import { chart, forest } from "./charts.js";
-import { fixed, known, numbers, numeric, percent } from "./admin-parts.js";
+import { axisPercent, fixed, known, numbers, numeric, percent } from "./admin-parts.js";
 import { element } from "./dom.js";
 import { number, t } from "./i18n.js";
 
@@ -24,7 +24,8 @@ export function reliability(f) {
 export function card(name, meaning, estimate, format, from, to, middle) {
   const box = element("div", { class: "measure" }, element("h3", {}, name), element("p", { class: "value" }, estimate ? format(estimate.value) : "–"));
   if (estimate && known(estimate.low)) box.append(interval(estimate, format, from, to, middle));
-  box.append(element("p", { class: "fine" }, estimate ? `${meaning} · n = ${number(estimate.n)}` : t("figures.undefined", { meaning })));
+  if (estimate) box.append(element("p", { class: "fine" }, `n = ${number(estimate.n)}`));
+  box.append(element("p", { class: "fine" }, estimate ? meaning : t("figures.undefined", { meaning })));
   return box;
 }
 
@@ -62,7 +63,7 @@ export function published(f) {
   return chart({
     title: t("figures.published"),
     note: t("figures.published.meaning"),
-    draw: forest({ rows, format: (v) => percent(v, 0) }),
+    draw: forest({ rows, format: axisPercent }),
     table: numbers([t("figures.who"), t("figures.agreement"), t("figures.ci")], rows.map((r) => [r.name, numeric(r.text), numeric(range(r))])),
   });
 }

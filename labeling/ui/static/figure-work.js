@@ -29,7 +29,9 @@ export function work({ throughput }) {
   });
 }
 
-const seconds = (v) => duration(v);
+const minute = 60_000;
+const steps = [1, 2, 5, 10, 15, 30].flatMap((n) => [n * 1000, n * minute, n * 60 * minute]).sort((a, b) => a - b);
+const minutes = (v) => `${Math.floor(v / minute)}:${String(Math.round((v % minute) / 1000)).padStart(2, "0")}`;
 
 /** Quartiles of the time of a ranking, as a whisker from the first to the third with the median as its mark. */
 export function times({ time }) {
@@ -41,7 +43,7 @@ export function times({ time }) {
   return chart({
     title: t("figures.time"),
     note: t("figures.time.meaning", { total: duration(time.total_active_ms) }),
-    draw: forest({ rows, format: seconds, from: 0 }),
+    draw: forest({ rows, format: minutes, from: 0, steps }),
     table: numbers([t("figures.time"), t("figures.quarter"), t("figures.median"), t("figures.threequarters"), t("figures.n")],
       [...kinds.map(([name, q]) => [name, numeric(duration(q.p25)), numeric(duration(q.median)), numeric(duration(q.p75)), numeric(number(time.n))]), ...byK]),
   });
@@ -50,5 +52,5 @@ export function times({ time }) {
 export function skipReasons({ skip_reasons: reasons }) {
   const all = Object.entries(reasons ?? {}).sort(([, a], [, b]) => b - a);
   if (all.length === 0) return "";
-  return element("div", {}, element("h3", {}, t("figures.reasons")), numbers([t("flags.reason"), t("figures.skips")], all.map(([reason, n]) => [reasonName(reason), numeric(number(n))])));
+  return element("div", { class: "short-table" }, element("h3", {}, t("figures.reasons")), numbers([t("flags.reason"), t("figures.skips")], all.map(([reason, n]) => [reasonName(reason), numeric(number(n))])));
 }

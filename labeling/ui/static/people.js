@@ -55,7 +55,10 @@ function actions(person) {
       const { url, expires_at: expires } = await signInLink(person.id);
       secret(t("people.link.title", { name }), t("people.link.meaning", { at: moment(expires) }), t("people.signin"), url);
     })),
-    one("password", t("signin.password"), () => ask(person, "password", t("people.password.title", { name }))),
+    one("password", t("signin.password"), () => {
+      ask(person, "password", t("people.password.title", { name }));
+      at("password-name").value = name; // for password managers
+    }),
     one("tokens", t("tokens.title"), () => showTokens(person)),
     one("out", t("people.out"), () => act(person, t("people.out.done", { name }), () => signPersonOut(person.id))),
     one("disable", person.disabled ? t("people.enable") : t("people.disable"), () => act(person, t("people.changed", { name }), () => changePerson(person.id, { disabled: !person.disabled }))),

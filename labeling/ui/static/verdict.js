@@ -48,6 +48,9 @@ function placeField(slot, chosen) {
   return element("fieldset", { class: "place-row", "data-slot": slot }, element("legend", {}, slot), ...options);
 }
 
+// The column of rankings and decision stays in view, its end at least where it is higher than the window.
+new ResizeObserver(([{ target }]) => (target.style.top = `min(16px, calc(100dvh - ${target.offsetHeight + 16}px))`)).observe(document.querySelector(".judging"));
+
 const places = () => task.completions.map(({ slot }) => Number(form.elements[`place-${slot}`].value));
 
 function put(slot, place) {
