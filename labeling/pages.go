@@ -27,12 +27,7 @@ type page struct {
 var pages = []page{
 	{"/", "signin", "", false},
 	{"/label", "label", storage.RoleLabeler, true},
-	{"/review", "review", storage.RoleReviewer, true},
-	{"/review/:project", "disputes", storage.RoleReviewer, false},
-	{"/review/:project/:task", "verdict", storage.RoleReviewer, false},
-	{"/admin", "projects", storage.RoleAdmin, true},
-	{"/admin/projects/:project", "project", storage.RoleAdmin, false},
-	{"/admin/projects/:project/figures", "figures", storage.RoleAdmin, false},
+	{"/admin", "admin", storage.RoleAdmin, true},
 	{"/admin/people", "people", storage.RoleAdmin, true},
 	{"/admin/audit", "audit", storage.RoleAdmin, true},
 }

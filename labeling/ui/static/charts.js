@@ -153,7 +153,7 @@ export function forest({ rows, format, line, lineName, from, to, steps }) {
     const bottom = 8 + rows.length * step;
     const place = (v) => left + 8 + ((v - low) / (high - low)) * (width - left - right - 16);
     const picture = drawing(width, bottom + 24 + (line === undefined ? 0 : 18));
-    for (const tick of ticks(low, high, (width - left - right) / 64, steps)) {
+    for (const tick of ticks(low, high, (width - left - right) / 54, steps)) {
       picture.append(mark("line", { x1: place(tick), x2: place(tick), y1: 4, y2: bottom, class: "grid-line" }), label(place(tick), bottom + 17, format(tick), "middle", "quiet-text"));
     }
     if (line !== undefined) {
