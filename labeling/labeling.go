@@ -135,6 +135,7 @@ func (s *Server) Handler() http.Handler {
 	s.auditAPI(api)
 	s.tasksAPI(api)
 	s.progressAPI(api)
+	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
 			s.refuse(c, refusal{http.StatusNotFound, "not_found", "There is no such address.", ""})

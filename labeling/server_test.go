@@ -53,6 +53,7 @@ func (v *visitor) call(method, path, body string, headers ...string) (int, http.
 	if err != nil {
 		v.t.Fatal(err)
 	}
+	checkAnswer(v.t, method, path, answer.StatusCode, answer.Header, string(raw))
 	return answer.StatusCode, answer.Header, string(raw)
 }
 
