@@ -57,6 +57,7 @@ type Store interface {
 	sessionStore
 	taskStore
 	progressStore
+	figureStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -67,11 +68,17 @@ type Server struct {
 
 	mu       sync.Mutex
 	failures map[string]failure // failed sign-ins by name
+
+	computed computations
+	live     standings
+	ending   chan struct{} // closed by end when Serve stops: streams end
+	end      func()
 }
 
 // NewServer returns a server over a store. c must be valid.
 func NewServer(c Config, store Store, log *slog.Logger) *Server {
-	return &Server{c: c, store: store, log: log, failures: map[string]failure{}}
+	ending := make(chan struct{})
+	return &Server{c: c, store: store, log: log, failures: map[string]failure{}, ending: ending, end: sync.OnceFunc(func() { close(ending) })}
 }
 
 // Handler returns the whole application.
@@ -84,6 +91,7 @@ func (s *Server) Handler() http.Handler {
 	s.sessionAPI(api)
 	s.tasksAPI(api)
 	s.progressAPI(api)
+	s.figuresAPI(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
 			s.refuse(c, refusal{http.StatusNotFound, "not_found", "There is no such address.", ""})
@@ -102,6 +110,7 @@ func (s *Server) Handler() http.Handler {
 // Serve answers on the listener until ctx ends, then lets the requests in work finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	h.RegisterOnShutdown(s.end)
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
 	select {
