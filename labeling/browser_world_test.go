@@ -52,8 +52,8 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	for name, role := range map[string]string{"ada": storage.RoleLabeler, "grace": storage.RoleLabeler, "boss": storage.RoleAdmin} {
-		if _, err := db.CreateLabeler(ctx, name, role, hash); err != nil {
+	for _, who := range [][2]string{{"ada", storage.RoleLabeler}, {"grace", storage.RoleLabeler}, {"boss", storage.RoleAdmin}} { // rankings come in this order
+		if _, err := db.CreateLabeler(ctx, who[0], who[1], hash); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,14 +71,16 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		t.Fatal(err)
 	}
-	server := labeling.NewServer(labeling.DefaultConfig(), db, quiet)
+	c := labeling.DefaultConfig()
+	c.RequestsPerSecond = 0 // tests are faster than people
+	server := labeling.NewServer(c, db, quiet)
 	return &world{site: newSite(t, server.Handler()), db: db}
 }
 
 // each calls f for every ranking in the database.
 func (w *world) each(t testing.TB, f func(storage.Ranking)) {
 	t.Helper()
-	if err := w.db.Rankings(context.Background(), func(r storage.Ranking) error { f(r); return nil }); err != nil {
+	if err := w.db.Rankings(context.Background(), storage.Filter{}, func(r storage.Ranking) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,8 +20,8 @@ type overviewIn struct {
 	Project int64 `query:"project" minimum:"0" default:"0" doc:"number of the project; 0 for all"`
 }
 
-func (s *Server) projectOverview(ctx context.Context, in *overviewIn) (*body[storage.Standing], error) {
-	v, err := s.store.Standing(ctx, in.Project)
+func (s *Server) projectOverview(ctx context.Context, in *overviewIn) (*body[storage.ProjectStanding], error) {
+	v, err := s.store.ProjectStanding(ctx, in.Project)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ type standings struct {
 }
 
 type counted struct {
-	standing storage.Standing
+	standing storage.ProjectStanding
 	until    time.Time
 }
 
@@ -47,14 +47,14 @@ const (
 )
 
 // of returns the standing of a project, counted in the last moment. The lock is held while counting: others wait for the same.
-func (c *standings) of(ctx context.Context, store figureStore, project int64) (storage.Standing, error) {
+func (c *standings) of(ctx context.Context, store figureStore, project int64) (storage.ProjectStanding, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	start := time.Now()
 	if l, ok := c.last[project]; ok && start.Before(l.until) {
 		return l.standing, nil
 	}
-	v, err := store.Standing(ctx, project)
+	v, err := store.ProjectStanding(ctx, project)
 	if err != nil {
 		return v, err
 	}
@@ -75,7 +75,7 @@ func (s *Server) eventsAPI(api huma.API) {
 }
 
 func (s *Server) events(ctx context.Context, in *overviewIn) (*huma.StreamResponse, error) {
-	if _, err := s.store.Standing(ctx, in.Project); err != nil {
+	if _, err := s.store.ProjectStanding(ctx, in.Project); err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
@@ -100,7 +100,7 @@ func (s *Server) stream(c huma.Context, w io.Writer, flush func(), project int64
 	defer tick.Stop()
 	sent, at := "", time.Time{}
 	for {
-		l, err := s.whoAsks(c)
+		l, err := s.whoAsks(c.Context(), c.Header("Authorization"))
 		var r refusal
 		if errors.As(err, &r) || err == nil && !admins.allows(l.Role) {
 			return nil

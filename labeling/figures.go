@@ -16,7 +16,7 @@ import (
 type figureStore interface {
 	ReadEvidence(ctx context.Context, project int64, e storage.Evidence) error
 	EvidenceVersion(ctx context.Context) (string, error)
-	Standing(ctx context.Context, project int64) (storage.Standing, error)
+	ProjectStanding(ctx context.Context, project int64) (storage.ProjectStanding, error)
 }
 
 // figuresAPI registers how far the labeling has come and what the rankings say.

@@ -3,14 +3,11 @@ package labeling_test
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"rlhf/labeling"
 	"rlhf/labeling/figures"
 )
 
@@ -18,15 +15,16 @@ import (
 func (v *visitor) rankNext(ranks ...int) {
 	v.t.Helper()
 	id := v.next()
-	given := map[string]int{}
+	given, opened := map[string]int{}, []string{}
 	for i, r := range ranks {
 		given[string(rune('A'+i))] = r
+		opened = append(opened, string(rune('A'+i)))
 	}
-	raw, err := json.Marshal(given)
+	raw, err := json.Marshal(map[string]any{"ranks": given, "opened": opened, "active_ms": 4000, "wall_ms": 5000, "idempotency_key": "key " + id})
 	if err != nil {
 		v.t.Fatal(err)
 	}
-	v.want("POST", "/api/tasks/"+id+"/ranking", fmt.Sprintf(`{"ranks":%s,"active_ms":4000,"comment":"","idempotency_key":%q}`, raw, "key "+id), 201, `"accepted":true`)
+	v.want("POST", "/api/tasks/"+id+"/ranking", string(raw), 201, `"accepted":true`)
 }
 
 func (v *visitor) figures() (f figures.Figures) {
@@ -75,13 +73,10 @@ func TestFiguresOfTheAPI(t *testing.T) {
 // An event comes at once and after each change, none without one, and the stream ends with the session.
 func TestEvents(t *testing.T) {
 	w := newWorld(t, reviews)
-	direct := httptest.NewServer(labeling.NewServer(labeling.DefaultConfig(), w.db, quiet).Handler())
-	t.Cleanup(direct.Close)
 	boss, ada := w.visitor(t), w.visitor(t)
-	boss.base, ada.base = direct.URL, direct.URL
 	boss.signIn("boss")
 	ada.signIn("ada")
-	r, err := http.NewRequest("GET", direct.URL+"/api/admin/events?project=1", nil)
+	r, err := http.NewRequest("GET", w.URL+"/api/admin/events?project=1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

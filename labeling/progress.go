@@ -15,7 +15,7 @@ import (
 // progressStore is what progress and agreement need of a database.
 type progressStore interface {
 	Overview(ctx context.Context) (storage.Overview, error)
-	Rankings(ctx context.Context, each func(storage.Ranking) error) error
+	Rankings(ctx context.Context, f storage.Filter, each func(storage.Ranking) error) error
 }
 
 // progressAPI registers how far the labeling has come.
@@ -77,7 +77,7 @@ type pairJSON struct {
 
 func (s *Server) agreement(ctx context.Context, _ *struct{}) (*body[agreementJSON], error) {
 	var m Measure
-	if err := s.store.Rankings(ctx, m.Add); err != nil {
+	if err := s.store.Rankings(ctx, storage.Filter{}, m.Add); err != nil {
 		return nil, err
 	}
 	a := m.Agreement()

@@ -7,9 +7,9 @@ import (
 	"fmt"
 )
 
-// Standing is how far a project has come, or all of them. Training and example tasks and those withdrawn are in none of the
+// ProjectStanding is how far a project has come, or all of them. Training and example tasks and those withdrawn are in none of the
 // counts of tasks; repeats, which are made on demand, are not wanted of anybody and so in none of the counts of rankings but today's.
-type Standing struct {
+type ProjectStanding struct {
 	Tasks         int `json:"tasks"`        // to be ranked
 	DoneTasks     int `json:"done_tasks"`   // of them with as many rankings as wanted
 	Needed        int `json:"needed"`       // rankings wanted
@@ -21,8 +21,8 @@ type Standing struct {
 	RankingsToday int `json:"rankings_today"`
 }
 
-// Standing counts over a project, or over all of them for 0. It returns ErrNotFound if there is no such project.
-func (db *DB) Standing(ctx context.Context, project int64) (s Standing, err error) {
+// ProjectStanding counts over a project, or over all of them for 0. It returns ErrNotFound if there is no such project.
+func (db *DB) ProjectStanding(ctx context.Context, project int64) (s ProjectStanding, err error) {
 	tx, err := db.r.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return s, err

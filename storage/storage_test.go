@@ -57,7 +57,7 @@ func backwards(_, _ int64, k int) (order []int) {
 
 func all(t testing.TB, db *DB) (out []Ranking) {
 	t.Helper()
-	if err := db.Rankings(context.Background(), func(r Ranking) error { out = append(out, r); return nil }); err != nil {
+	if err := db.Rankings(context.Background(), Filter{}, func(r Ranking) error { out = append(out, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -73,21 +73,23 @@ func TestLeaseSubmitRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Prompt != "prompt 0" || !reflect.DeepEqual(a.Texts, []string{"completion 2 of 0", "completion 1 of 0", "completion 0 of 0"}) {
-		t.Errorf("leased %+v", a)
+	w, err := db.Work(ctx, me, a.PublicID)
+	want := []Response{{"completion 2 of 0", nil}, {"completion 1 of 0", nil}, {"completion 0 of 0", nil}}
+	if err != nil || w.Prompt != "prompt 0" || !reflect.DeepEqual(w.Responses, want) {
+		t.Errorf("leased %+v, %v", w, err)
 	}
 	again, err := db.Lease(ctx, me, time.Minute, nil) // the same one, in the order drawn before
-	if err != nil || again.PublicID != a.PublicID || !reflect.DeepEqual(again.Texts, a.Texts) {
+	if err != nil || again.PublicID != a.PublicID {
 		t.Errorf("a reload got %+v, %v", again, err)
 	}
 	s := Submission{LabelerID: me, PublicID: a.PublicID, Ranks: []int{1, 1, 2}, ActiveMS: 1234, Comment: "hm", Key: "k"}
 	for range 2 { // the second is the same answer sent again
-		if extra, err := db.Submit(ctx, s); err != nil || extra {
-			t.Fatalf("extra %v, %v", extra, err)
+		if out, err := db.Submit(ctx, s); err != nil || out != (Submitted{Revision: 1}) {
+			t.Fatalf("%+v, %v", out, err)
 		}
 	}
 	s.Key = "other"
-	if _, err := db.Submit(ctx, s); !errors.Is(err, ErrRanked) {
+	if _, err := db.Submit(ctx, s); !errors.Is(err, ErrRevision) {
 		t.Errorf("a second answer: %v", err)
 	}
 	if _, err := db.Lease(ctx, me, time.Minute, backwards); !errors.Is(err, ErrNoTask) {
@@ -104,14 +106,14 @@ func TestLeaseSubmitRead(t *testing.T) {
 		string(r.Completions[2].Sampling) != `{"temperature":0.7}` {
 		t.Errorf("read back %+v", r)
 	}
-	p, err := db.LabelerProgress(ctx, me)
-	if err != nil || p != (Progress{Done: 1, Today: 1}) {
-		t.Errorf("progress %+v, %v", p, err)
+	p, err := db.Standing(ctx, me)
+	if err != nil || p != (Standing{Done: 1, Today: 1, TodayActiveMS: 1234, PaceMS: 1234}) {
+		t.Errorf("standing %+v, %v", p, err)
 	}
 	o, err := db.Overview(ctx)
-	want := Overview{Tasks: 1, Overlap: 1, Rankings: 1, Needed: 1, Labelers: []LabelerOverview{{"ann", 1, 1, 1234}}}
-	if err != nil || !reflect.DeepEqual(o, want) {
-		t.Errorf("overview %+v, %v; want %+v", o, err, want)
+	overview := Overview{Tasks: 1, Overlap: 1, Rankings: 1, Needed: 1, Labelers: []LabelerOverview{{"ann", 1, 1, 1234}}}
+	if err != nil || !reflect.DeepEqual(o, overview) {
+		t.Errorf("overview %+v, %v; want %+v", o, err, overview)
 	}
 }
 
@@ -284,9 +286,9 @@ func TestLateAnswerIsKeptAsExtra(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, a := range []Assignment{second, first} {
-		extra, err := db.Submit(ctx, Submission{LabelerID: ids[1-i], PublicID: a.PublicID, Ranks: []int{1, 2}})
-		if err != nil || extra != (i == 1) {
-			t.Errorf("answer %d: extra %v, %v", i, extra, err)
+		out, err := db.Submit(ctx, Submission{LabelerID: ids[1-i], PublicID: a.PublicID, Ranks: []int{1, 2}})
+		if err != nil || out.Extra != (i == 1) {
+			t.Errorf("answer %d: %+v, %v", i, out, err)
 		}
 	}
 	if got := all(t, db); len(got) != 2 {
@@ -314,23 +316,29 @@ func TestAddRankingsRoundTrip(t *testing.T) {
 	ctx, db := context.Background(), openTest(t)
 	in := []Ranking{{Prompt: "p", PromptTokens: []int32{1}, Labeler: "w 1", CreatedAt: time.UnixMilli(1700000000123).UTC(), ActiveMS: 5, Ranks: []int{2, 1, 2}, Shown: []int{1, 2, 0},
 		Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}, {Model: "a", Text: "z", Tokens: []int32{7}}}}}
-	if err := db.AddRankings(ctx, in); err != nil {
+	if _, err := db.AddRankings(ctx, 0, in); err != nil {
 		t.Fatal(err)
 	}
-	out := all(t, db)
-	for i := range out {
-		out[i].TaskID = 0
-		for k := range out[i].Completions {
-			out[i].Completions[k].ID = 0
-		}
-	}
+	out := bare(all(t, db))
 	if !reflect.DeepEqual(out, in) {
 		t.Errorf("got %+v\nwant %+v", out, in)
 	}
 	bad := append(in, Ranking{Prompt: "q", Labeler: "w", Completions: make([]Completion, 2), Ranks: []int{1, 3}})
-	if err := db.AddRankings(ctx, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
+	if _, err := db.AddRankings(ctx, 0, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
 		t.Errorf("a bad ranking: %v; %d are stored, want the 1 of before", err, len(all(t, db)))
 	}
+}
+
+// bare leaves of rankings what AddRankings takes.
+func bare(list []Ranking) []Ranking {
+	for i := range list {
+		r := &list[i]
+		r.ID, r.TaskID, r.Project, r.Kind, r.LabelerID, r.Labeler, r.Pseudonym, r.Revision, r.Imported = 0, 0, 0, "", 0, r.Pseudonym, "", 0, false
+		for k := range r.Completions {
+			r.Completions[k].ID = 0
+		}
+	}
+	return list
 }
 
 func TestMigrationsBothWays(t *testing.T) {
@@ -386,7 +394,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to 2", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
+	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to ", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
 		if _, err := Open(ctx, path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
@@ -399,7 +407,7 @@ func TestRankingsAreCounted(t *testing.T) {
 	r := Ranking{Prompt: "p", Labeler: "w", Ranks: []int{1, 2}, Completions: []Completion{{Text: "a"}, {Text: "b"}}}
 	other := r
 	other.Prompt = "q"
-	if err := db.AddRankings(ctx, []Ranking{r, other}); err != nil {
+	if _, err := db.AddRankings(ctx, 0, []Ranking{r, other}); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{`DROP TRIGGER ranking_items_delete`, `DELETE FROM ranking_items WHERE ranking_id = 1`} {
@@ -408,7 +416,7 @@ func TestRankingsAreCounted(t *testing.T) {
 		}
 	}
 	n := 0
-	err := db.Rankings(ctx, func(Ranking) error { n++; return nil })
+	err := db.Rankings(ctx, Filter{}, func(Ranking) error { n++; return nil })
 	if err == nil || err.Error() != "read 1 rankings, expected the 2 that are sealed: the database is damaged" || n != 1 {
 		t.Errorf("%d rankings, %v", n, err)
 	}

@@ -145,18 +145,18 @@ func TestEvidenceVersionChanges(t *testing.T) {
 // one; ann and bob have one more each today, of which bob's is extra.
 func TestStanding(t *testing.T) {
 	db, ctx := filled(t), context.Background()
-	got, err := db.Standing(ctx, 2)
-	want := Standing{Tasks: 2, DoneTasks: 2, Needed: 3, Rankings: 3, Extra: 1, Skips: 1, LiveLeases: 1, PeopleToday: 2, RankingsToday: 4}
+	got, err := db.ProjectStanding(ctx, 2)
+	want := ProjectStanding{Tasks: 2, DoneTasks: 2, Needed: 3, Rankings: 3, Extra: 1, Skips: 1, LiveLeases: 1, PeopleToday: 2, RankingsToday: 4}
 	if err != nil || got != want {
 		t.Errorf("got %+v, %v, want %+v", got, err, want)
 	}
-	if all, err := db.Standing(ctx, 0); err != nil || all != want {
+	if all, err := db.ProjectStanding(ctx, 0); err != nil || all != want {
 		t.Errorf("all projects: got %+v, %v", all, err)
 	}
-	if empty, err := db.Standing(ctx, DefaultProject); err != nil || empty != (Standing{}) {
+	if empty, err := db.ProjectStanding(ctx, DefaultProject); err != nil || empty != (ProjectStanding{}) {
 		t.Errorf("a project without tasks: got %+v, %v", empty, err)
 	}
-	if _, err := db.Standing(ctx, 9); !errors.Is(err, ErrNotFound) {
+	if _, err := db.ProjectStanding(ctx, 9); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no such project: got %v", err)
 	}
 	names, err := db.ProjectNames(ctx)

@@ -17,17 +17,17 @@ import (
 
 // projectStats is a project's figures as label stats prints them.
 type projectStats struct {
-	ID       int64            `json:"id"`
-	Name     string           `json:"name"`
-	Overview storage.Standing `json:"overview"`
-	Figures  figures.Figures  `json:"figures"`
+	ID       int64                   `json:"id"`
+	Name     string                  `json:"name"`
+	Overview storage.ProjectStanding `json:"overview"`
+	Figures  figures.Figures         `json:"figures"`
 }
 
 func (a *app) labelStatsCommand() *cobra.Command {
 	var asJSON bool
 	var project string
 	cmd := a.withDB("stats --db FILE [--project NAME]", "Progress, agreement, biases, models and labelers of each project, with intervals", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
-		all, err := db.Standing(ctx, 0)
+		all, err := db.ProjectStanding(ctx, 0)
 		if err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func readStats(ctx context.Context, db *storage.DB, name string) ([]projectStats
 			continue
 		}
 		one := projectStats{ID: p.ID, Name: p.Name}
-		if one.Overview, err = db.Standing(ctx, p.ID); err != nil {
+		if one.Overview, err = db.ProjectStanding(ctx, p.ID); err != nil {
 			return nil, err
 		}
 		c := figures.New()

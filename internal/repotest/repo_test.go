@@ -42,8 +42,9 @@ var allowed = map[string][]string{
 	"reward": {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
 	"ppo":    {"gpt", "internal/checkpoint", "internal/metrics", "internal/objective", "internal/optim", "internal/rng"},
 
+	"labeling":         {"internal/rng", "internal/stats", "labeling/figures", "labeling/render", "storage"},
 	"labeling/figures": {"internal/rng", "internal/stats", "storage"}, // numbers only: knows no HTTP
-	"labeling":         {"labeling/figures", "internal/rng", "internal/stats", "storage"},
+	"labeling/render":  {},                                            // texts in, HTML out
 	"compare":          {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
@@ -68,6 +69,8 @@ var only = []struct {
 	{"github.com/gin-gonic/", "HTTP is labeling's", regexp.MustCompile(`^labeling/`)},
 	{"github.com/spf13/viper", "settings are configs'", regexp.MustCompile(`^configs/`)},
 	{"github.com/spf13/cobra", "the command line is cmd's", regexp.MustCompile(`^cmd/rlhf/`)},
+	{"github.com/yuin/goldmark", "markdown is rendered in one place, and cleaned there", regexp.MustCompile(`^labeling/render/`)},
+	{"github.com/microcosm-cc/bluemonday", "markdown is rendered in one place, and cleaned there", regexp.MustCompile(`^labeling/render/`)},
 	{"github.com/mattn/go-sqlite3", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"github.com/pressly/goose", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"github.com/parquet-go/", "files of data are dataset's", regexp.MustCompile(`^internal/dataset/`)},

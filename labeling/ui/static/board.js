@@ -33,7 +33,7 @@ export class Board {
     this.ranking = new Ranking(task.completions.map((completion) => completion.slot));
     this.ranking.restore(snapshot);
     this.history = [];
-    this.cards = new Map(task.completions.map((completion) => [completion.slot, new Card(completion, task.prompt, this.ranking.size, (...step) => this.act(...step))]));
+    this.cards = new Map(task.completions.map((completion) => [completion.slot, new Card(completion, task.prompt.text, this.ranking.size, (...step) => this.act(...step))]));
     this.rows = [];
     for (let place = 1; place <= this.ranking.size; place++) {
       const cards = element("ul", { class: "cards" });

@@ -30,9 +30,9 @@ async function next() {
   showTrouble("");
   try {
     const answer = await nextTask();
-    showProgress(answer.progress);
+    showProgress(answer.standing);
     if (answer.task) open(answer.task);
-    else showAllDone(answer.progress);
+    else showAllDone(answer.standing);
   } catch (failure) {
     if (failure.status === 401) location.assign(signInAddress("expired"));
     else showState(t("label.notask"), failure.message, t("label.again"), next);
@@ -46,8 +46,8 @@ function open(newTask) {
   key = draft?.key ?? idempotencyKey();
   at("comment").value = draft?.comment ?? "";
   active.start(draft?.activeMs ?? 0);
-  at("prompt-text").textContent = task.prompt;
-  at("prompt-text").classList.toggle("long", task.prompt.length > longPrompt);
+  at("prompt-text").textContent = task.prompt.text;
+  at("prompt-text").classList.toggle("long", task.prompt.text.length > longPrompt);
   at("last-letter").textContent = task.completions.at(-1).slot;
   at("last-place").textContent = task.completions.length;
   at("state").hidden = true;
@@ -57,7 +57,7 @@ function open(newTask) {
   scrollTo(0, 0);
   refresh();
   board.focusFirst();
-  announce(draft && !board.ranking.empty ? t("label.draftback") : t("label.newtask", { n: task.completions.length, prompt: task.prompt }));
+  announce(draft && !board.ranking.empty ? t("label.draftback") : t("label.newtask", { n: task.completions.length, prompt: task.prompt.text }));
 }
 
 function changed() {
@@ -88,10 +88,10 @@ async function submit() {
   showTrouble("");
   keepDraft();
   try {
-    const answer = await submitRanking(task.id, { ranks: board.ranking.ranks(), active_ms: active.milliseconds, comment: at("comment").value.trim(), idempotency_key: key });
+    const answer = await submitRanking(task.id, { ranks: board.ranking.ranks(), opened: task.completions.map((c) => c.slot), active_ms: active.milliseconds, comment: at("comment").value.trim(), idempotency_key: key });
     dropDraft(labeler, task.id);
     task = null;
-    showProgress(answer.progress);
+    showProgress(answer.standing);
     await next();
   } catch (failure) {
     if (!(failure instanceof ApiError)) throw failure;
