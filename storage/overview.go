@@ -61,26 +61,3 @@ func (db *DB) ProjectStanding(ctx context.Context, project int64) (s ProjectStan
 	}
 	return s, nil
 }
-
-// ProjectName is a project's number and name.
-type ProjectName struct {
-	ID   int64
-	Name string
-}
-
-// ProjectNames lists the projects by number.
-func (db *DB) ProjectNames(ctx context.Context) (out []ProjectName, err error) {
-	rows, err := db.r.QueryContext(ctx, `SELECT id, name FROM projects ORDER BY id`)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var p ProjectName
-		if err := rows.Scan(&p.ID, &p.Name); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, rows.Err()
-}

@@ -159,8 +159,4 @@ func TestStanding(t *testing.T) {
 	if _, err := db.ProjectStanding(ctx, 9); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no such project: got %v", err)
 	}
-	names, err := db.ProjectNames(ctx)
-	if err != nil || fmt.Sprint(names) != "[{1 default} {2 second}]" {
-		t.Errorf("got %v, %v", names, err)
-	}
 }

@@ -51,7 +51,7 @@ func (a *app) labelStatsCommand() *cobra.Command {
 
 // readStats returns the named project, or for "" all that hold rankings or skips.
 func readStats(ctx context.Context, db *storage.DB, name string) ([]projectStats, error) {
-	projects, err := db.ProjectNames(ctx)
+	projects, err := db.Projects(ctx)
 	if err != nil {
 		return nil, err
 	}
