@@ -33,7 +33,7 @@ type hasty struct {
 	ttl time.Duration
 }
 
-func (h hasty) Next(ctx context.Context, ask storage.Ask) (storage.Assignment, error) {
+func (h hasty) Next(ctx context.Context, ask storage.Ask) (storage.Given, error) {
 	ask.TTL = h.ttl
 	return h.DB.Next(ctx, ask)
 }
