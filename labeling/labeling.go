@@ -95,6 +95,7 @@ type Store interface {
 	peopleStore
 	auditStore
 	workStore
+	dataStore
 	progressStore
 }
 
@@ -134,6 +135,9 @@ func (s *Server) Handler() http.Handler {
 	s.peopleAPI(api)
 	s.auditAPI(api)
 	s.tasksAPI(api)
+	s.projectsAPI(api)
+	s.adminTasksAPI(api)
+	s.exchangeAPI(api)
 	s.progressAPI(api)
 	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
