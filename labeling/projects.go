@@ -127,11 +127,6 @@ func (s *Server) addProject(ctx context.Context, in *addProjectIn) (*body[projec
 	return answer(out)
 }
 
-// projectIn names a project; there is no body.
-type projectIn struct {
-	ID int64 `path:"id" minimum:"1"`
-}
-
 func (s *Server) project(ctx context.Context, in *projectIn) (*body[projectJSON], error) {
 	p, err := s.store.Project(ctx, in.ID)
 	if err != nil {
