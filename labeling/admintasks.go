@@ -132,8 +132,8 @@ func (s *Server) adminTask(ctx context.Context, in *adminTaskIn) (*body[adminTas
 }
 
 type setTaskIn struct {
-	ID      int64 `path:"id" minimum:"1"`
-	RawBody []byte
+	ID      int64  `path:"id" minimum:"1"`
+	RawBody []byte `contentType:"application/json"`
 	Body    struct {
 		Kind       *string       `json:"kind,omitempty" enum:"normal,calibration,gold,honeypot,training,example,repeat"`
 		Overlap    *int          `json:"overlap,omitempty" minimum:"0" maximum:"1000" doc:"0: one of everybody"`
