@@ -31,7 +31,7 @@ function said(error, status) {
 
 const patience = 20_000; // ms until an answer that does not come counts as none
 
-async function call(method, path, body) {
+export async function call(method, path, body) {
   const options = { method, headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patience) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
@@ -64,8 +64,6 @@ export const signOut = () => call("DELETE", "/session");
 export const nextTask = () => call("POST", "/tasks/next", {});
 export const heartbeat = (id) => call("POST", `/tasks/${encodeURIComponent(id)}/heartbeat`, {});
 export const submitRanking = (id, ranking) => call("POST", `/tasks/${encodeURIComponent(id)}/ranking`, ranking);
-export const adminProgress = () => call("GET", "/admin/progress");
-export const adminAgreement = () => call("GET", "/admin/agreement");
 
 /** The address of the sign-in page that leads back to this one. */
 export function signInAddress(reason) {
@@ -73,3 +71,5 @@ export function signInAddress(reason) {
   if (reason) query.set("reason", reason);
   return `/?${query}`;
 }
+export const adminProgress = () => call("GET", "/admin/progress");
+export const adminAgreement = () => call("GET", "/admin/agreement");
