@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -132,16 +133,34 @@ func (s *Server) adminTask(ctx context.Context, in *adminTaskIn) (*body[adminTas
 }
 
 type setTaskIn struct {
-	ID      int64  `path:"id" minimum:"1"`
-	RawBody []byte `contentType:"application/json"`
-	Body    struct {
-		Kind       *string       `json:"kind,omitempty" enum:"normal,calibration,gold,honeypot,training,example,repeat"`
-		Overlap    *int          `json:"overlap,omitempty" minimum:"0" maximum:"1000" doc:"0: one of everybody"`
-		Priority   *int          `json:"priority,omitempty" minimum:"-1000000" maximum:"1000000"`
-		AssignedTo *string       `json:"assigned_to,omitempty" maxLength:"200" doc:"a name; empty: anyone"`
-		Withdrawn  *bool         `json:"withdrawn,omitempty"`
-		Reference  *setReference `json:"reference,omitempty" doc:"null takes it away"`
+	ID   int64 `path:"id" minimum:"1"`
+	Body struct {
+		Kind       *string                 `json:"kind,omitempty" enum:"normal,calibration,gold,honeypot,training,example,repeat"`
+		Overlap    *int                    `json:"overlap,omitempty" minimum:"0" maximum:"1000" doc:"0: one of everybody"`
+		Priority   *int                    `json:"priority,omitempty" minimum:"-1000000" maximum:"1000000"`
+		AssignedTo *string                 `json:"assigned_to,omitempty" maxLength:"200" doc:"a name; empty: anyone"`
+		Withdrawn  *bool                   `json:"withdrawn,omitempty"`
+		Reference  clearable[setReference] `json:"reference,omitempty" doc:"null takes it away"`
 	}
+}
+
+// clearable is a field of which null, which is its zero value, means something else than nothing sent.
+type clearable[T any] struct {
+	sent  bool
+	value T
+}
+
+// UnmarshalJSON reads null or a value.
+func (c *clearable[T]) UnmarshalJSON(raw []byte) error {
+	c.sent = true
+	return json.Unmarshal(raw, &c.value) // which null leaves as it is
+}
+
+// Schema describes a value or null.
+func (clearable[T]) Schema(r huma.Registry) *huma.Schema {
+	s := &huma.Schema{AnyOf: []*huma.Schema{r.Schema(reflect.TypeFor[T](), true, ""), {Enum: []any{nil}}}}
+	s.PrecomputeMessages()
+	return s
 }
 
 type setReference struct {
@@ -151,14 +170,8 @@ type setReference struct {
 
 func (s *Server) setTask(ctx context.Context, in *setTaskIn) (*body[adminTaskJSON], error) {
 	c := storage.TaskChange{Kind: in.Body.Kind, Overlap: in.Body.Overlap, Priority: in.Body.Priority, AssignedTo: in.Body.AssignedTo, Withdrawn: in.Body.Withdrawn}
-	var sent map[string]json.RawMessage // null and nothing mean different things
-	if err := json.Unmarshal(in.RawBody, &sent); err != nil {
-		return nil, err
-	}
-	if r := in.Body.Reference; r != nil {
-		c.Reference = &storage.Reference{Ranks: r.Ranks, Note: strings.TrimSpace(r.Note)}
-	} else if _, ok := sent["reference"]; ok {
-		c.Reference = &storage.Reference{}
+	if r := in.Body.Reference; r.sent {
+		c.Reference = &storage.Reference{Ranks: r.value.Ranks, Note: strings.TrimSpace(r.value.Note)}
 	}
 	if err := s.store.SetTask(ctx, in.ID, c); err != nil {
 		return nil, err
