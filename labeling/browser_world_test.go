@@ -52,8 +52,8 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	for name, role := range map[string]string{"ada": storage.RoleLabeler, "grace": storage.RoleLabeler, "boss": storage.RoleAdmin} {
-		if _, err := db.CreateLabeler(ctx, name, role, hash); err != nil {
+	for _, who := range [][2]string{{"ada", storage.RoleLabeler}, {"grace", storage.RoleLabeler}, {"boss", storage.RoleAdmin}} { // rankings come in this order
+		if _, err := db.CreateLabeler(ctx, who[0], who[1], hash); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -78,7 +78,7 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 // each calls f for every ranking in the database.
 func (w *world) each(t testing.TB, f func(storage.Ranking)) {
 	t.Helper()
-	if err := w.db.Rankings(context.Background(), func(r storage.Ranking) error { f(r); return nil }); err != nil {
+	if err := w.db.Rankings(context.Background(), storage.Filter{}, func(r storage.Ranking) error { f(r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -20,7 +20,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"rlhf/internal/rng"
-	"rlhf/storage"
 )
 
 // Config holds the settings of the labeling server. Decode over DefaultConfig.
@@ -53,18 +52,11 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// Store is what the server needs of a database; *storage.DB satisfies it.
+// Store is what the server needs of a database; *storage.DB satisfies it. Each part stands where it is used.
 type Store interface {
-	LabelerByName(ctx context.Context, name string) (storage.Labeler, error)
-	CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error
-	SessionLabeler(ctx context.Context, tokenHash []byte) (storage.Labeler, error)
-	DeleteSession(ctx context.Context, tokenHash []byte) error
-	Lease(ctx context.Context, labelerID int64, ttl time.Duration, draw storage.Draw) (storage.Assignment, error)
-	Heartbeat(ctx context.Context, labelerID int64, publicID string, ttl time.Duration) (time.Time, error)
-	Submit(ctx context.Context, s storage.Submission) (extra bool, err error)
-	LabelerProgress(ctx context.Context, labelerID int64) (storage.Progress, error)
-	Overview(ctx context.Context) (storage.Overview, error)
-	Rankings(ctx context.Context, each func(storage.Ranking) error) error
+	sessionStore
+	taskStore
+	progressStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -86,27 +78,20 @@ func NewServer(c Config, store Store, log *slog.Logger) *Server {
 func (s *Server) Handler() http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
-	g.Use(s.logged, s.recovered, secured)
+	g.Use(s.logged, s.recovered, secured, uncached)
 	s.pages(g)
-	api := g.Group("/api", limited)
-	api.POST("/session", s.signIn)
-	mine := api.Group("", s.signedIn)
-	mine.GET("/session", s.session)
-	mine.DELETE("/session", s.signOut)
-	mine.POST("/tasks/next", s.nextTask)
-	mine.POST("/tasks/:id/heartbeat", s.heartbeat)
-	mine.POST("/tasks/:id/ranking", s.rank)
-	admin := mine.Group("/admin", adminOnly)
-	admin.GET("/progress", s.progress)
-	admin.GET("/agreement", s.agreement)
+	api := newAPI(g)
+	s.sessionAPI(api)
+	s.tasksAPI(api)
+	s.progressAPI(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
-			refuse(c, http.StatusNotFound, "not_found", "There is no such address.", "")
+			s.refuse(c, refusal{http.StatusNotFound, "not_found", "There is no such address.", ""})
 			return
 		}
 		user, err := s.visitor(c)
 		if err != nil {
-			s.failed(c, err)
+			s.refuse(c, err)
 			return
 		}
 		s.render(c, http.StatusNotFound, missingPage, user)
@@ -141,28 +126,3 @@ func (s *Server) draw(task, labeler int64, k int) []int {
 }
 
 func (s *Server) lease() time.Duration { return time.Duration(s.c.LeaseMinutes) * time.Minute }
-
-// refuse ends a request with an error in the API's form.
-func refuse(c *gin.Context, status int, code, message, field string) {
-	type body struct {
-		Code    string `json:"code"`
-		Message string `json:"message"`
-		Field   string `json:"field,omitempty"`
-	}
-	c.AbortWithStatusJSON(status, gin.H{"error": body{code, message, field}})
-}
-
-// failed ends a request that the store refused.
-func (s *Server) failed(c *gin.Context, err error) {
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		refuse(c, http.StatusNotFound, "not_found", "This task is not yours or does not exist.", "")
-	case errors.Is(err, storage.ErrRanked):
-		refuse(c, http.StatusConflict, "ranked", "You have ranked this task already.", "")
-	case errors.Is(err, storage.ErrRanks):
-		refuse(c, http.StatusUnprocessableEntity, "ranks", err.Error(), "ranks")
-	default:
-		s.log.Error("request", "path", c.Request.URL.Path, "error", err)
-		refuse(c, http.StatusInternalServerError, "internal", "Something went wrong on the server; it has been logged.", "")
-	}
-}

@@ -95,7 +95,7 @@ func (s *Server) pages(g *gin.Engine) {
 func (s *Server) page(c *gin.Context, p page) {
 	user, err := s.visitor(c)
 	if err != nil {
-		s.failed(c, err)
+		s.refuse(c, err)
 		return
 	}
 	switch {
@@ -133,7 +133,7 @@ func (s *Server) render(c *gin.Context, status int, p page, user storage.Labeler
 	}
 	var body bytes.Buffer
 	if err := u.pages[v.Lang][p.name].Execute(&body, v); err != nil {
-		s.failed(c, err)
+		s.refuse(c, err)
 		return
 	}
 	c.Header("Cache-Control", "private, no-cache")

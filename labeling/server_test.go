@@ -141,17 +141,17 @@ func TestRankingsAreChecked(t *testing.T) {
 		status     int
 		contains   string
 	}{
-		{"no ranks", `{}`, 422, "0 ranks for 4 completions"},
+		{"no ranks", `{}`, 422, "expected required property ranks"},
 		{"missing slot", `{"ranks":{"A":1,"B":2,"C":3}}`, 422, "3 ranks for 4 completions"},
 		{"foreign slot", `{"ranks":{"A":1,"B":2,"C":3,"E":4}}`, 422, "lack completion D"},
 		{"gap", `{"ranks":{"A":1,"B":1,"C":3,"D":3}}`, 422, "without a gap"},
 		{"zero", `{"ranks":{"A":0,"B":1,"C":2,"D":3}}`, 422, "without a gap"},
-		{"fraction", `{"ranks":{"A":1.5,"B":1,"C":2,"D":3}}`, 400, `"field":"ranks`},
-		{"unknown field", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"rank":1}`, 400, "unknown field"},
-		{"more behind it", `{"ranks":{"A":1,"B":1,"C":1,"D":1}} {}`, 400, "something follows"},
+		{"fraction", `{"ranks":{"A":1.5,"B":1,"C":2,"D":3}}`, 422, `"field":"ranks.A`},
+		{"unknown field", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"rank":1}`, 422, "rank: unexpected property"},
+		{"more behind it", `{"ranks":{"A":1,"B":1,"C":1,"D":1}} {}`, 400, "after top-level value"},
 		{"not JSON", `ranks`, 400, "cannot be read"},
-		{"negative time", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"active_ms":-1}`, 422, "active_ms is -1"},
-		{"too large", `{"comment":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "larger than"},
+		{"negative time", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"active_ms":-1}`, 422, "active_ms: expected number"},
+		{"too large", `{"comment":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too large"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			u := *v
@@ -222,7 +222,7 @@ func TestBlindAndDrawn(t *testing.T) {
 func TestAgreementIsNullWhereUndefined(t *testing.T) {
 	v := newWorld(t, reviews).visitor(t)
 	v.signIn("boss")
-	v.want("GET", "/api/admin/agreement", "", 200, `"strict":{"high":null,"low":null,"pairs":0,"value":null}`)
+	v.want("GET", "/api/admin/agreement", "", 200, `"strict":{"value":null,"low":null,"high":null,"pairs":0}`)
 }
 
 // Simulated labelers rank everything through the API, and what they answer does not depend on who is faster.
@@ -336,3 +336,18 @@ func FuzzRanking(f *testing.F) {
 }
 
 var _ labeling.Store = (*storage.DB)(nil)
+
+// The description of the API names every address that is there.
+func TestAPIIsDescribed(t *testing.T) {
+	v := newWorld(t, reviews[:1]).visitor(t)
+	var description struct {
+		OpenAPI string                                `json:"openapi"`
+		Paths   map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	if err := json.Unmarshal([]byte(v.want("GET", "/api/openapi.json", "", 200, `"openapi"`)), &description); err != nil {
+		t.Fatal(err)
+	}
+	if description.OpenAPI != "3.1.0" || description.Paths["/api/tasks/{id}/ranking"]["post"] == nil {
+		t.Errorf("OpenAPI %q with %d paths", description.OpenAPI, len(description.Paths))
+	}
+}

@@ -1,6 +1,7 @@
 package labeling
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -12,16 +13,21 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-gonic/gin"
+	"github.com/danielgtaylor/huma/v2"
 	"golang.org/x/crypto/argon2"
 
 	"rlhf/storage"
 )
 
-const (
-	cookieName = "rlhf_session"
-	labelerKey = "labeler" // where signedIn leaves the labeler
-)
+// sessionStore is what signing in needs of a database.
+type sessionStore interface {
+	LabelerByName(ctx context.Context, name string) (storage.Labeler, error)
+	CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error
+	SessionLabeler(ctx context.Context, tokenHash []byte) (storage.Labeler, error)
+	DeleteSession(ctx context.Context, tokenHash []byte) error
+}
+
+const cookieName = "rlhf_session"
 
 // Parameters of argon2id: OWASP's second recommendation (19 MiB, two passes), at one thread.
 const (
@@ -96,47 +102,62 @@ func (s *Server) noteSignIn(name string, ok bool) {
 	s.failures[name] = failure{s.failures[name].count + 1, time.Now()}
 }
 
-func (s *Server) signIn(c *gin.Context) {
-	var in struct {
-		Name     string `json:"name"`
-		Password string `json:"password"`
+// sessionAPI registers signing in and out.
+func (s *Server) sessionAPI(api huma.API) {
+	handle(s, api, anyone, huma.Operation{OperationID: "sign-in", Method: http.MethodPost, Path: "/api/session", Summary: "Begin a session by name and password", Tags: []string{"session"}}, s.signIn)
+	handle(s, api, signedIn, huma.Operation{OperationID: "session", Method: http.MethodGet, Path: "/api/session", Summary: "Who is signed in", Tags: []string{"session"}}, s.session)
+	handle(s, api, signedIn, huma.Operation{OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/session", Summary: "End the session", Tags: []string{"session"}}, s.signOut)
+}
+
+type signInIn struct {
+	Body struct {
+		Name     string `json:"name" maxLength:"200"`
+		Password string `json:"password" maxLength:"1000"`
 	}
-	if !decode(c, &in) {
-		return
+}
+
+type sessionJSON struct {
+	Labeler labelerJSON `json:"labeler"`
+}
+
+type labelerJSON struct {
+	Name string `json:"name"`
+	Role string `json:"role" enum:"labeler,reviewer,admin"`
+}
+
+// cookied is an answer that sets the session's cookie.
+type cookied struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+	Body      sessionJSON
+}
+
+func (s *Server) signIn(ctx context.Context, in *signInIn) (*cookied, error) {
+	if s.throttled(in.Body.Name) {
+		return nil, refusal{http.StatusTooManyRequests, "throttled", "Too many wrong passwords. Try again in a minute.", ""}
 	}
-	if s.throttled(in.Name) {
-		refuse(c, http.StatusTooManyRequests, "throttled", "Too many wrong passwords. Try again in a minute.", "")
-		return
-	}
-	ctx := c.Request.Context()
-	l, err := s.store.LabelerByName(ctx, in.Name)
+	l, err := s.store.LabelerByName(ctx, in.Body.Name)
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		s.failed(c, err)
-		return
+		return nil, err
 	}
 	hash := l.PasswordHash
 	if err != nil {
 		hash = nobody
 	}
-	right := CheckPassword(hash, in.Password) && err == nil && !l.Disabled
-	s.noteSignIn(in.Name, right)
+	right := CheckPassword(hash, in.Body.Password) && err == nil && !l.Disabled
+	s.noteSignIn(in.Body.Name, right)
 	if !right {
-		refuse(c, http.StatusUnauthorized, "credentials", "Name or password is wrong.", "")
-		return
+		return nil, refusal{http.StatusUnauthorized, "credentials", "Name or password is wrong.", ""}
 	}
 	token := rand.Text()
 	life := time.Duration(s.c.SessionHours) * time.Hour
 	if err := s.store.CreateSession(ctx, tokenHash(token), l.ID, time.Now().Add(life)); err != nil {
-		s.failed(c, err)
-		return
+		return nil, err
 	}
-	setCookie(c, token, int(life.Seconds()))
-	c.JSON(http.StatusOK, gin.H{"labeler": labelerJSON(l)})
+	return &cookied{cookie(token, int(life.Seconds())), sessionJSON{labelerJSON{l.Name, l.Role}}}, nil
 }
 
-func setCookie(c *gin.Context, token string, age int) {
-	http.SetCookie(c.Writer, &http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: age, HttpOnly: true,
-		Secure: c.Request.TLS != nil, SameSite: http.SameSiteLaxMode})
+func cookie(token string, age int) http.Cookie {
+	return http.Cookie{Name: cookieName, Value: token, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
 // tokenHash is what the database knows of a session's token.
@@ -145,48 +166,36 @@ func tokenHash(token string) []byte {
 	return []byte(hex.EncodeToString(h[:]))
 }
 
-func labelerJSON(l storage.Labeler) gin.H { return gin.H{"name": l.Name, "role": l.Role} }
-
-// signedIn lets only the holders of a live session pass.
-func (s *Server) signedIn(c *gin.Context) {
-	token, err := c.Cookie(cookieName)
-	if err == nil {
-		var l storage.Labeler
-		if l, err = s.store.SessionLabeler(c.Request.Context(), tokenHash(token)); err == nil {
-			c.Set(labelerKey, l)
-			c.Next()
-			return
-		}
-		if !errors.Is(err, storage.ErrNotFound) {
-			s.failed(c, err)
-			return
-		}
+// whoAsks returns the labeler of the request's session.
+func (s *Server) whoAsks(c huma.Context) (storage.Labeler, error) {
+	signIn := refusal{http.StatusUnauthorized, "session", "Sign in first.", ""}
+	token, err := huma.ReadCookie(c, cookieName)
+	if err != nil {
+		return storage.Labeler{}, signIn
 	}
-	refuse(c, http.StatusUnauthorized, "session", "Sign in first.", "")
+	l, err := s.store.SessionLabeler(c.Context(), tokenHash(token.Value))
+	if errors.Is(err, storage.ErrNotFound) {
+		return l, signIn
+	}
+	return l, err
 }
 
-// adminOnly lets only admins pass.
-func adminOnly(c *gin.Context) {
-	if me(c).Role != storage.RoleAdmin {
-		refuse(c, http.StatusForbidden, "role", "Only an admin may see this.", "")
-		return
-	}
-	c.Next()
+func (s *Server) session(ctx context.Context, _ *struct{}) (*body[sessionJSON], error) {
+	l := me(ctx)
+	return answer(sessionJSON{labelerJSON{l.Name, l.Role}})
 }
 
-// me returns the labeler who asks.
-func me(c *gin.Context) storage.Labeler { return c.MustGet(labelerKey).(storage.Labeler) }
-
-func (s *Server) session(c *gin.Context) {
-	c.JSON(http.StatusOK, gin.H{"labeler": labelerJSON(me(c))})
+type signOutIn struct {
+	Session string `cookie:"rlhf_session" doc:"the session to end"`
 }
 
-func (s *Server) signOut(c *gin.Context) {
-	token, _ := c.Cookie(cookieName) // signedIn has seen it
-	if err := s.store.DeleteSession(c.Request.Context(), tokenHash(token)); err != nil {
-		s.failed(c, err)
-		return
+type signedOut struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+}
+
+func (s *Server) signOut(ctx context.Context, in *signOutIn) (*signedOut, error) {
+	if err := s.store.DeleteSession(ctx, tokenHash(in.Session)); err != nil {
+		return nil, err
 	}
-	setCookie(c, "", -1)
-	c.Status(http.StatusNoContent)
+	return &signedOut{cookie("", -1)}, nil
 }

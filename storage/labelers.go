@@ -10,8 +10,9 @@ import (
 
 // Roles of labelers.
 const (
-	RoleLabeler = "labeler"
-	RoleAdmin   = "admin" // may also see progress and agreement
+	RoleLabeler  = "labeler"
+	RoleReviewer = "reviewer" // may also see all rankings of a task and decide
+	RoleAdmin    = "admin"    // may do everything
 )
 
 // Labeler is a person who ranks.
@@ -21,22 +22,49 @@ type Labeler struct {
 	Role         string
 	PasswordHash string // "" cannot sign in
 	Disabled     bool
+	Pseudonym    string // what exports call them
 }
 
 // CreateLabeler adds a labeler. It returns ErrExists if the name is taken.
 func (db *DB) CreateLabeler(ctx context.Context, name, role, passwordHash string) (Labeler, error) {
 	l := Labeler{Name: name, Role: role, PasswordHash: passwordHash}
 	err := db.write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `INSERT INTO labelers (name, role, password_hash, created_at) VALUES (?, ?, ?, ?)`, name, role, passwordHash, db.millis())
-		if isUnique(err) {
-			return fmt.Errorf("labeler %q: %w", name, ErrExists)
-		}
+		pseudonym, err := newPseudonym(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("labeler %q: %w", name, err)
+			return err
 		}
-		l.ID, err = r.LastInsertId()
+		l, err = insertLabeler(ctx, tx, l, pseudonym, db.millis())
 		return err
 	})
+	return l, err
+}
+
+// newPseudonym returns "labeler-N" for the least N after the last labeler's that is nobody's name or pseudonym.
+func newPseudonym(ctx context.Context, tx *sql.Tx) (string, error) {
+	var n int64
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM labelers`).Scan(&n); err != nil {
+		return "", err
+	}
+	for {
+		n++
+		p := fmt.Sprintf("labeler-%d", n)
+		var taken bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM labelers WHERE name = ?1 OR pseudonym = ?1)`, p).Scan(&taken); err != nil || !taken {
+			return p, err
+		}
+	}
+}
+
+func insertLabeler(ctx context.Context, tx *sql.Tx, l Labeler, pseudonym string, at int64) (Labeler, error) {
+	r, err := tx.ExecContext(ctx, `INSERT INTO labelers (name, role, password_hash, created_at, pseudonym) VALUES (?, ?, ?, ?, ?)`, l.Name, l.Role, l.PasswordHash, at, pseudonym)
+	if isUnique(err) {
+		return l, fmt.Errorf("labeler %q: %w", l.Name, ErrExists)
+	}
+	if err != nil {
+		return l, fmt.Errorf("labeler %q: %w", l.Name, err)
+	}
+	l.Pseudonym = pseudonym
+	l.ID, err = r.LastInsertId()
 	return l, err
 }
 
@@ -55,11 +83,11 @@ func (db *DB) SetPassword(ctx context.Context, name, passwordHash string) error 
 	})
 }
 
-const labelerQuery = `SELECT l.id, l.name, l.role, l.password_hash, l.disabled FROM labelers l`
+const labelerQuery = `SELECT l.id, l.name, l.role, l.password_hash, l.disabled, l.pseudonym FROM labelers l`
 
 func labeler(row *sql.Row, what string) (Labeler, error) {
 	var l Labeler
-	err := row.Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled)
+	err := row.Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled, &l.Pseudonym)
 	if errors.Is(err, sql.ErrNoRows) {
 		return l, fmt.Errorf("labeler %q: %w", what, ErrNotFound)
 	}

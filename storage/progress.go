@@ -17,8 +17,8 @@ type Progress struct {
 // LabelerProgress counts what a labeler has done and what is left for them.
 func (db *DB) LabelerProgress(ctx context.Context, labelerID int64) (p Progress, err error) {
 	err = db.r.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM rankings WHERE labeler_id = :me),
-		(SELECT count(*) FROM rankings WHERE labeler_id = :me AND created_at >= :midnight),
+		(SELECT count(*) FROM rankings WHERE labeler_id = :me AND replaced = 0),
+		(SELECT count(*) FROM rankings WHERE labeler_id = :me AND replaced = 0 AND created_at >= :midnight),
 		(SELECT count(*) FROM tasks WHERE open = 1 AND assigned_to IS NULL) + (SELECT count(*) FROM tasks WHERE open = 1 AND assigned_to = :me)
 		- (SELECT count(*) FROM tasks t WHERE t.open = 1 AND t.overlap > 1 AND EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = t.id AND r.labeler_id = :me))`,
 		sql.Named("me", labelerID), sql.Named("midnight", db.midnight())).Scan(&p.Done, &p.Today, &p.Remaining)
@@ -51,12 +51,12 @@ type LabelerOverview struct {
 // Overview counts tasks and rankings, by labeler's name.
 func (db *DB) Overview(ctx context.Context) (o Overview, err error) {
 	err = db.r.QueryRowContext(ctx, `SELECT count(*), coalesce(max(overlap), 0), coalesce(sum(overlap), 0),
-		(SELECT count(*) FROM rankings WHERE sealed = 1 AND extra = 0), (SELECT count(*) FROM rankings WHERE sealed = 1 AND extra = 1) FROM tasks`).
+		(SELECT count(*) FROM rankings WHERE sealed = 1 AND replaced = 0 AND extra = 0), (SELECT count(*) FROM rankings WHERE sealed = 1 AND replaced = 0 AND extra = 1) FROM tasks`).
 		Scan(&o.Tasks, &o.Overlap, &o.Needed, &o.Rankings, &o.Extra)
 	if err != nil {
 		return o, err
 	}
-	rows, err := db.r.QueryContext(ctx, `SELECT l.name, r.active_ms, r.created_at FROM labelers l LEFT JOIN rankings r ON r.labeler_id = l.id AND r.sealed = 1 ORDER BY l.name`)
+	rows, err := db.r.QueryContext(ctx, `SELECT l.name, r.active_ms, r.created_at FROM labelers l LEFT JOIN rankings r ON r.labeler_id = l.id AND r.sealed = 1 AND r.replaced = 0 ORDER BY l.name`)
 	if err != nil {
 		return o, err
 	}

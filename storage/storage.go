@@ -111,8 +111,39 @@ func (db *DB) migrate(ctx context.Context) error {
 	if found > newest {
 		return fmt.Errorf("its schema has version %d, this program knows up to %d: use a newer one", found, newest)
 	}
-	_, err = p.Up(ctx)
-	return err
+	if found == newest {
+		return nil
+	}
+	return db.migrating(ctx, func() error { _, err := p.Up(ctx); return err })
+}
+
+// migrating runs f, which rebuilds tables, with foreign keys off, and checks them afterwards. There is one connection to
+// switch them off on.
+func (db *DB) migrating(ctx context.Context, f func() error) error {
+	if _, err := db.w.ExecContext(ctx, `PRAGMA foreign_keys = OFF`); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		err = db.checkForeignKeys(ctx)
+	}
+	_, on := db.w.ExecContext(context.WithoutCancel(ctx), `PRAGMA foreign_keys = ON`)
+	return errors.Join(err, on)
+}
+
+// checkForeignKeys returns an error that names the first row which refers to one that is not there.
+func (db *DB) checkForeignKeys(ctx context.Context) error {
+	var table, parent string
+	var row sql.NullInt64
+	var key int
+	err := db.w.QueryRowContext(ctx, `PRAGMA foreign_key_check`).Scan(&table, &row, &parent, &key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("row %d of %s refers to a row of %s that does not exist", row.Int64, table, parent)
 }
 
 // Close closes the database.
@@ -161,3 +192,5 @@ func parseTokens(text sql.NullString) (tokens []int32, err error) {
 	}
 	return tokens, err
 }
+
+func isNotFound(err error) bool { return errors.Is(err, ErrNotFound) }

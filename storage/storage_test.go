@@ -57,7 +57,7 @@ func backwards(_, _ int64, k int) (order []int) {
 
 func all(t testing.TB, db *DB) (out []Ranking) {
 	t.Helper()
-	if err := db.Rankings(context.Background(), func(r Ranking) error { out = append(out, r); return nil }); err != nil {
+	if err := db.Rankings(context.Background(), Filter{}, func(r Ranking) error { out = append(out, r); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -139,7 +139,7 @@ func TestRefusals(t *testing.T) {
 	for want, task := range map[string]Task{
 		"task 0: 1 completions, expected 2 to 9": {Prompt: "x", Completions: []Completion{{}}, Overlap: 1},
 		`labeler "eve": not found`:               {Prompt: "x", Completions: []Completion{{}, {}}, Overlap: 1, AssignedTo: "eve"},
-		"CHECK constraint failed":                {Prompt: "x", Completions: []Completion{{}, {}}},
+		"CHECK constraint failed":                {Prompt: "x", Completions: []Completion{{}, {}}, Overlap: -1},
 	} {
 		if err := db.AddTasks(ctx, []Task{task}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
@@ -167,7 +167,7 @@ func TestSchemaGuardsRankings(t *testing.T) {
 	const start = `INSERT INTO assignments (public_id, task_id, labeler_id, shown, created_at, expires_at) VALUES ('p', 1, 1, '[1,2]', 0, 0);
 		INSERT INTO rankings (id, task_id, labeler_id, created_at) VALUES (1, 1, 1, 0);`
 	item := func(completion, rank int) string {
-		return fmt.Sprintf(`INSERT INTO ranking_items VALUES (1, 1, %d, %d);`, completion, rank)
+		return fmt.Sprintf(`INSERT INTO ranking_items (ranking_id, task_id, completion_id, rank) VALUES (1, 1, %d, %d);`, completion, rank)
 	}
 	const seal = `UPDATE rankings SET sealed = 1 WHERE id = 1;`
 	for _, test := range []struct{ name, sql, want string }{
@@ -183,6 +183,14 @@ func TestSchemaGuardsRankings(t *testing.T) {
 		{"changed rank", start + item(1, 1) + item(2, 2) + seal + `UPDATE ranking_items SET rank = 1;`, "a sealed ranking does not change"},
 		{"taken item", start + item(1, 1) + item(2, 2) + seal + `DELETE FROM ranking_items;`, "a sealed ranking does not change"},
 		{"unsealed again", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET sealed = 0;`, "a sealed ranking does not change"},
+		{"another comment", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET comment = 'x';`, "a sealed ranking does not change"},
+		{"comment deleted", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET comment = '';`, ""},
+		{"replaced", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET replaced = 1;`, ""},
+		{"replaced and back", start + item(1, 1) + item(2, 2) + seal + `UPDATE rankings SET replaced = 1; UPDATE rankings SET replaced = 0;`, "a sealed ranking does not change"},
+		{"deleted", start + item(1, 1) + item(2, 2) + seal + `DELETE FROM ranking_items; DELETE FROM rankings;`, "a sealed ranking"},
+		{"two that hold", start + item(1, 1) + item(2, 2) + seal + `INSERT INTO rankings (task_id, labeler_id, revision, created_at) VALUES (1, 1, 2, 0);`, "UNIQUE constraint failed"},
+		{"repeat of nothing", `UPDATE tasks SET kind = 'repeat';`, "CHECK constraint failed"},
+		{"audit entry deleted", `INSERT INTO audit (at, actor, action, object) VALUES (0, 'a', 'b', 'c'); DELETE FROM audit;`, "the audit log is only added to"},
 		{"completion of another prompt", `INSERT INTO task_completions VALUES (1, 1, 5, 3);`, "FOREIGN KEY constraint failed"},
 		{"task changed in hand", start + `DELETE FROM task_completions WHERE task_id = 1;`, "the completions of an assigned task do not change"},
 		{"tokens that are no array", `UPDATE prompts SET tokens = '{}';`, "CHECK constraint failed"},
@@ -306,23 +314,29 @@ func TestAddRankingsRoundTrip(t *testing.T) {
 	ctx, db := context.Background(), openTest(t)
 	in := []Ranking{{Prompt: "p", PromptTokens: []int32{1}, Labeler: "w 1", CreatedAt: time.UnixMilli(1700000000123).UTC(), ActiveMS: 5, Ranks: []int{2, 1, 2}, Shown: []int{1, 2, 0},
 		Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}, {Model: "a", Text: "z", Tokens: []int32{7}}}}}
-	if err := db.AddRankings(ctx, in); err != nil {
+	if _, err := db.AddRankings(ctx, 0, in); err != nil {
 		t.Fatal(err)
 	}
-	out := all(t, db)
-	for i := range out {
-		out[i].TaskID = 0
-		for k := range out[i].Completions {
-			out[i].Completions[k].ID = 0
-		}
-	}
+	out := bare(all(t, db))
 	if !reflect.DeepEqual(out, in) {
 		t.Errorf("got %+v\nwant %+v", out, in)
 	}
 	bad := append(in, Ranking{Prompt: "q", Labeler: "w", Completions: make([]Completion, 2), Ranks: []int{1, 3}})
-	if err := db.AddRankings(ctx, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
+	if _, err := db.AddRankings(ctx, 0, bad); !errors.Is(err, ErrRanks) || !strings.Contains(err.Error(), "ranking 1:") || len(all(t, db)) != 1 {
 		t.Errorf("a bad ranking: %v; %d are stored, want the 1 of before", err, len(all(t, db)))
 	}
+}
+
+// bare leaves of rankings what AddRankings takes.
+func bare(list []Ranking) []Ranking {
+	for i := range list {
+		r := &list[i]
+		r.ID, r.TaskID, r.Project, r.Kind, r.LabelerID, r.Labeler, r.Pseudonym, r.Revision, r.Imported = 0, 0, 0, "", 0, r.Pseudonym, "", 0, false
+		for k := range r.Completions {
+			r.Completions[k].ID = 0
+		}
+	}
+	return list
 }
 
 func TestMigrationsBothWays(t *testing.T) {
@@ -342,10 +356,20 @@ func TestMigrationsBothWays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.DownTo(ctx, 0); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.Up(ctx); err != nil {
+	err = db.migrating(ctx, func() error {
+		if _, err := p.DownTo(ctx, 1); err != nil {
+			return err
+		}
+		if err := db.checkForeignKeys(ctx); err != nil {
+			return err
+		}
+		if _, err := p.DownTo(ctx, 0); err != nil {
+			return err
+		}
+		_, err := p.Up(ctx)
+		return err
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	if n := len(all(t, db)); n != 0 {
@@ -368,7 +392,7 @@ func TestOpenErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	db.Close()
-	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to 1", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
+	for path, want := range map[string]string{text: "not a SQLite database", newer: "version 99, this program knows up to 2", dir: "is a directory", filepath.Join(dir, "no", "x.db"): "unable to open"} {
 		if _, err := Open(ctx, path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
@@ -381,7 +405,7 @@ func TestRankingsAreCounted(t *testing.T) {
 	r := Ranking{Prompt: "p", Labeler: "w", Ranks: []int{1, 2}, Completions: []Completion{{Text: "a"}, {Text: "b"}}}
 	other := r
 	other.Prompt = "q"
-	if err := db.AddRankings(ctx, []Ranking{r, other}); err != nil {
+	if _, err := db.AddRankings(ctx, 0, []Ranking{r, other}); err != nil {
 		t.Fatal(err)
 	}
 	for _, statement := range []string{`DROP TRIGGER ranking_items_delete`, `DELETE FROM ranking_items WHERE ranking_id = 1`} {
@@ -390,7 +414,7 @@ func TestRankingsAreCounted(t *testing.T) {
 		}
 	}
 	n := 0
-	err := db.Rankings(ctx, func(Ranking) error { n++; return nil })
+	err := db.Rankings(ctx, Filter{}, func(Ranking) error { n++; return nil })
 	if err == nil || err.Error() != "read 1 rankings, expected the 2 that are sealed: the database is damaged" || n != 1 {
 		t.Errorf("%d rankings, %v", n, err)
 	}

@@ -11,92 +11,6 @@ import (
 	"time"
 )
 
-// MinK and MaxK bound the completions of a task.
-const (
-	MinK = 2
-	MaxK = 9
-)
-
-// Task is a prompt with the completions to rank.
-type Task struct {
-	Prompt      string
-	Tokens      []int32 // of the prompt; nil if not known
-	Completions []Completion
-	Overlap     int    // rankings wanted, each by another labeler
-	Priority    int    // greater goes first
-	AssignedTo  string // name of the only labeler who gets it; "" for anyone
-}
-
-// Completion is one of the texts to rank.
-type Completion struct {
-	ID       int64 // set on reading
-	Model    string
-	Text     string
-	Tokens   []int32         // nil if not known
-	Sampling json.RawMessage // settings it was sampled with, a JSON object; nil if not known
-}
-
-// AddTasks adds tasks with their prompts and completions, all or none. A prompt
-// whose text is there already is used again. Errors name the task by its index.
-func (db *DB) AddTasks(ctx context.Context, tasks []Task) error {
-	return db.write(ctx, func(tx *sql.Tx) error {
-		for i, t := range tasks {
-			if _, _, err := addTask(ctx, tx, t); err != nil {
-				return fmt.Errorf("task %d: %w", i, err)
-			}
-		}
-		return nil
-	})
-}
-
-// addTask returns the new task's id and its completions with theirs.
-func addTask(ctx context.Context, tx *sql.Tx, t Task) (id int64, completions []Completion, err error) {
-	if k := len(t.Completions); k < MinK || k > MaxK {
-		return 0, nil, fmt.Errorf("%d completions, expected %d to %d", k, MinK, MaxK)
-	}
-	var prompt int64
-	err = tx.QueryRowContext(ctx, `INSERT INTO prompts (text, tokens) VALUES (?, ?)
-		ON CONFLICT (text) DO UPDATE SET tokens = coalesce(tokens, excluded.tokens) RETURNING id`, t.Prompt, tokensText(t.Tokens)).Scan(&prompt)
-	if err != nil {
-		return 0, nil, fmt.Errorf("prompt: %w", err)
-	}
-	var assigned any
-	if t.AssignedTo != "" {
-		l, err := labeler(tx.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, t.AssignedTo), t.AssignedTo)
-		if err != nil {
-			return 0, nil, fmt.Errorf("assigned to %w", err)
-		}
-		assigned = l.ID
-	}
-	r, err := tx.ExecContext(ctx, `INSERT INTO tasks (prompt_id, overlap, priority, assigned_to) VALUES (?, ?, ?, ?)`, prompt, t.Overlap, t.Priority, assigned)
-	if err != nil {
-		return 0, nil, err
-	}
-	if id, err = r.LastInsertId(); err != nil {
-		return 0, nil, err
-	}
-	completions = append(completions, t.Completions...)
-	for k := range completions {
-		c := &completions[k]
-		var sampling any
-		if c.Sampling != nil {
-			sampling = string(c.Sampling)
-		}
-		r, err := tx.ExecContext(ctx, `INSERT INTO completions (prompt_id, model, text, tokens, sampling) VALUES (?, ?, ?, ?, ?)`,
-			prompt, c.Model, c.Text, tokensText(c.Tokens), sampling)
-		if err != nil {
-			return 0, nil, fmt.Errorf("completion %d: %w", k, err)
-		}
-		if c.ID, err = r.LastInsertId(); err != nil {
-			return 0, nil, err
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO task_completions (task_id, prompt_id, position, completion_id) VALUES (?, ?, ?, ?)`, id, prompt, k, c.ID); err != nil {
-			return 0, nil, fmt.Errorf("completion %d: %w", k, err)
-		}
-	}
-	return id, completions, nil
-}
-
 // Assignment is a task in a labeler's hands.
 type Assignment struct {
 	PublicID string // says nothing about task or models
@@ -151,7 +65,7 @@ SELECT coalesce(
      AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = a.task_id AND r.labeler_id = :me)
    ORDER BY a.id LIMIT 1),
   (SELECT o.id FROM tasks o INDEXED BY tasks_open
-   WHERE o.open = 1 AND (o.assigned_to IS NULL OR o.assigned_to = :me)
+   WHERE o.project_id IN (SELECT id FROM projects WHERE open = 1) AND o.kind = 'normal' AND o.open = 1 AND o.withdrawn = 0 AND (o.assigned_to IS NULL OR o.assigned_to = :me)
      AND NOT EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = o.id AND r.labeler_id = :me)
      AND (SELECT count(*) FROM rankings r WHERE r.task_id = o.id AND r.sealed = 1 AND r.extra = 0)
        + (SELECT count(*) FROM assignments a WHERE a.task_id = o.id AND a.labeler_id <> :me AND a.expires_at > :now

@@ -105,7 +105,7 @@ func (d *demo) label(ctx context.Context) error {
 		return err
 	}
 	var m labeling.Measure
-	err = db.Rankings(ctx, func(r storage.Ranking) error {
+	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error {
 		d.rankings = append(d.rankings, exchanged(r))
 		return m.Add(r)
 	})

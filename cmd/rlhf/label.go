@@ -151,7 +151,7 @@ func (a *app) labelImportCommand() *cobra.Command {
 		if err := db.AddTasks(ctx, tasks); err != nil {
 			return err
 		}
-		if err := db.AddRankings(ctx, made); err != nil {
+		if _, err := db.AddRankings(ctx, 0, made); err != nil {
 			return err
 		}
 		a.say("added %d tasks and %d rankings", len(tasks), len(made))
@@ -194,7 +194,7 @@ func (a *app) labelExportCommand() *cobra.Command {
 	cmd := a.withDB("export --db FILE [--out FILE] [--format NAME]", "Write the rankings, as JSON lines that keep everything or in one of the field's formats", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
 		return a.export(e, func(yield func(dataset.Ranking, error) bool) {
 			stopped := errors.New("stopped")
-			err := db.Rankings(ctx, func(r storage.Ranking) error {
+			err := db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error {
 				if !yield(exchanged(r), nil) {
 					return stopped
 				}
@@ -220,7 +220,7 @@ func (a *app) labelStatsCommand() *cobra.Command {
 			return err
 		}
 		var m labeling.Measure
-		if err := db.Rankings(ctx, m.Add); err != nil {
+		if err := db.Rankings(ctx, storage.Filter{}, m.Add); err != nil {
 			return err
 		}
 		g := m.Agreement()

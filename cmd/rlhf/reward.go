@@ -67,7 +67,7 @@ func (a *app) readRankings(ctx context.Context, path string, how *dataset.Option
 		return nil, err
 	}
 	defer db.Close()
-	err = db.Rankings(ctx, func(r storage.Ranking) error { out = append(out, exchanged(r)); return nil })
+	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error { out = append(out, exchanged(r)); return nil })
 	return out, err
 }
 

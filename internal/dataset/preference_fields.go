@@ -109,7 +109,7 @@ func encode(b *bytes.Buffer, value any) error {
 // columns are the fields of a ranking that other formats carry under the own format's names.
 func (r *Ranking) columns() map[string]any {
 	return map[string]any{"system": &r.System, "choice": &r.Choice, "labeler": &r.Labeler, "group_id": &r.GroupID, "created_at": &r.CreatedAt,
-		"active_ms": &r.ActiveMS, "comment": &r.Comment, "flags": &r.Flags, "confidence": &r.Confidence, "guideline": &r.Guideline,
+		"active_ms": &r.ActiveMS, "wall_ms": &r.WallMS, "comment": &r.Comment, "flags": &r.Flags, "confidence": &r.Confidence, "guideline": &r.Guideline,
 		"extra": &r.Extra, "shown": &r.Shown}
 }
 
@@ -123,7 +123,7 @@ func (r Ranking) carried(o *fields, native ...string) {
 		name  string
 		value any
 	}{
-		{"system", r.System}, {"choice", r.Choice}, {"labeler", labeler}, {"group_id", r.GroupID}, {"created_at", r.CreatedAt}, {"active_ms", r.ActiveMS},
+		{"system", r.System}, {"choice", r.Choice}, {"labeler", labeler}, {"group_id", r.GroupID}, {"created_at", r.CreatedAt}, {"active_ms", r.ActiveMS}, {"wall_ms", r.WallMS},
 		{"comment", r.Comment}, {"flags", r.Flags}, {"confidence", r.Confidence}, {"guideline", r.Guideline}, {"extra", r.Extra}, {"shown", r.Shown},
 	} {
 		if !slices.Contains(native, c.name) {

@@ -32,7 +32,7 @@ func drawn(t *rapid.T) Ranking {
 	word := rapid.StringMatching(`[a-z]{1,6}`)
 	number := rapid.Custom(func(t *rapid.T) *float64 { x := float64(rapid.IntRange(-800, 800).Draw(t, "n")) / 8; return &x })
 	k := rapid.IntRange(1, 5).Draw(t, "k")
-	r := Ranking{Prompt: "p" + text.Draw(t, "prompt"), Labeler: word.Draw(t, "labeler"), ActiveMS: rapid.Int64Range(1, 1e9).Draw(t, "ms"),
+	r := Ranking{Prompt: "p" + text.Draw(t, "prompt"), Labeler: word.Draw(t, "labeler"), ActiveMS: rapid.Int64Range(1, 1e9).Draw(t, "ms"), WallMS: rapid.Int64Range(1, 1e9).Draw(t, "wall ms"),
 		CreatedAt: time.UnixMilli(rapid.Int64Range(1, 4e12).Draw(t, "at")).UTC(), GroupID: "g-" + word.Draw(t, "group"), Comment: "c" + text.Draw(t, "comment"),
 		Flags: []string{word.Draw(t, "flag")}, Confidence: number.Draw(t, "confidence"), Guideline: word.Draw(t, "guideline"), Extra: true, System: "s" + text.Draw(t, "system"),
 		Meta: map[string]json.RawMessage{"x_" + word.Draw(t, "key"): compact(json.RawMessage(`{"a": [1, 12345678901234567890, "é"]}`))}, PromptTokens: []int32{1}}

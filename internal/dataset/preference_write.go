@@ -34,6 +34,7 @@ const (
 	traitGroups        Trait = "groups"
 	traitTimes         Trait = "times"
 	traitActiveTimes   Trait = "active times"
+	traitWallTimes     Trait = "wall times"
 	traitOrders        Trait = "orders shown"
 	traitComments      Trait = "comments"
 	traitFlags         Trait = "flags"
@@ -45,7 +46,7 @@ const (
 )
 
 // carriedTraits are what Ranking.carried writes.
-var carriedTraits = []Trait{traitLabelers, traitGroups, traitTimes, traitActiveTimes, traitOrders, traitComments, traitFlags, traitConfidences, traitGuidelines, traitExtra,
+var carriedTraits = []Trait{traitLabelers, traitGroups, traitTimes, traitActiveTimes, traitWallTimes, traitOrders, traitComments, traitFlags, traitConfidences, traitGuidelines, traitExtra,
 	traitChoices, traitMetadata}
 
 // Traits returns what a ranking says, in the order above.
@@ -73,6 +74,7 @@ func (r Ranking) Traits() (out []Trait) {
 	some(r.GroupID != "", traitGroups)
 	some(!r.CreatedAt.IsZero(), traitTimes)
 	some(r.ActiveMS != 0, traitActiveTimes)
+	some(r.WallMS != 0, traitWallTimes)
 	some(r.Shown != nil, traitOrders)
 	some(r.Comment != "", traitComments)
 	some(r.Flags != nil, traitFlags)

@@ -28,7 +28,8 @@ type Ranking struct {
 	Labeler      string                     `json:"labeler"`          // pseudonym; Imported where the file names none
 	GroupID      string                     `json:"group_id,omitempty"`
 	CreatedAt    time.Time                  `json:"created_at,omitzero"`
-	ActiveMS     int64                      `json:"active_ms,omitempty"`
+	ActiveMS     int64                      `json:"active_ms,omitempty"` // with the page in view and in use
+	WallMS       int64                      `json:"wall_ms,omitempty"`   // from shown to sent
 	Comment      string                     `json:"comment,omitempty"`
 	Flags        []string                   `json:"flags,omitempty"`      // "both_bad", "not_rankable" and whatever the labeler's page offers
 	Confidence   *float64                   `json:"confidence,omitempty"` // on the source's scale; nil if not asked

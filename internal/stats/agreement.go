@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -25,14 +26,16 @@ type Item struct {
 
 // Agreement says how far labelers agree, over all pairs of labelers of an item
 // and all pairs of its completions, as InstructGPT reports it (arXiv:2203.02155
-// section 3.4: 72.6 % among its training labelers).
+// section 3.4: 72.6 % among its training labelers). Intervals are by the bootstrap
+// over prompts.
 type Agreement struct {
 	Strict      Estimate // share of pairs with the same verdict: a over b, b over a, or tie
 	TiesHalf    Estimate // as Strict, but a tie against a preference counts one half
-	Pairs       int      // completion pairs compared, over all pairs of labelers
-	Items       int      // items that two labelers or more ranked
-	KendallTauB float64  // mean over items and pairs of labelers where it is defined; NaN if nowhere
+	KendallTauB Estimate // mean over items and pairs of rankings where it is defined; NaN if nowhere
+	Pairs       int      // completion pairs compared, over all pairs of rankings
+	Items       int      // items with rankings that were compared
 	Labelers    []LabelerPair
+	Against     []LabelerAgreement
 }
 
 // LabelerPair is the agreement of two labelers, A before B in byte order.
@@ -42,16 +45,68 @@ type LabelerPair struct {
 	Pairs            int
 }
 
+// LabelerAgreement is the agreement of one labeler with all the others.
+type LabelerAgreement struct {
+	Labeler                       string
+	Strict, TiesHalf, KendallTauB Estimate
+	Pairs, Items                  int
+}
+
 // tally counts verdicts that were compared.
 type tally struct {
 	strict, half float64
 	pairs        int
+	tau          float64 // sum of Kendall's tau-b over the comparisons where it is defined
+	taus         int
 }
 
 func (t *tally) add(o tally) {
 	t.strict += o.strict
 	t.half += o.half
 	t.pairs += o.pairs
+	t.tau += o.tau
+	t.taus += o.taus
+}
+
+// tallies are tallies by prompt, in the order of the prompts' first comparison.
+type tallies struct {
+	prompts  map[int64]int
+	clusters []tally
+	items    int
+	last     int // number of the item added last, from 1
+}
+
+func (c *tallies) add(item int, prompt int64, t tally) {
+	if c.prompts == nil {
+		c.prompts = map[int64]int{}
+	}
+	at, ok := c.prompts[prompt]
+	if !ok {
+		at = len(c.clusters)
+		c.prompts[prompt] = at
+		c.clusters = append(c.clusters, tally{})
+	}
+	c.clusters[at].add(t)
+	if c.last != item+1 {
+		c.last = item + 1
+		c.items++
+	}
+}
+
+func (c *tallies) estimate(rounds int, r *rand.Rand) LabelerAgreement {
+	a := LabelerAgreement{Items: c.items}
+	n := len(c.clusters)
+	strict, half, tau := make([]Ratio, n), make([]Ratio, n), make([]Ratio, n)
+	for i, t := range c.clusters {
+		a.Pairs += t.pairs
+		strict[i] = Ratio{t.strict, float64(t.pairs)}
+		half[i] = Ratio{t.half, float64(t.pairs)}
+		tau[i] = Ratio{t.tau, float64(t.taus)}
+	}
+	a.Strict = BootstrapRatio(strict, rounds, r)
+	a.TiesHalf = BootstrapRatio(half, rounds, r)
+	a.KendallTauB = BootstrapRatio(tau, rounds, r)
+	return a
 }
 
 // MeasureAgreement returns the agreement over the items with bootstrap intervals
@@ -59,55 +114,70 @@ func (t *tally) add(o tally) {
 // A labeler's second ranking of an item is compared with others' rankings, not
 // with the labeler's own.
 func MeasureAgreement(items []Item, rounds int, r *rand.Rand) Agreement {
-	var all tally
-	var tauSum float64
-	a, taus := Agreement{}, 0
-	prompts := map[int64]int{}
-	var clusters []tally
+	var all tallies
 	labelers := map[[2]string]*tally{}
-	for _, item := range items {
-		compared := false
+	against := map[string]*tallies{}
+	for n, item := range items {
 		for i, x := range item.Rankings {
 			for _, y := range item.Rankings[:i] {
 				if x.Labeler == y.Labeler || len(x.Ranks) != len(y.Ranks) {
 					continue
 				}
 				t := compareRanks(x.Ranks, y.Ranks)
-				compared = true
-				all.add(t)
-				c, ok := prompts[item.Prompt]
-				if !ok {
-					c = len(clusters)
-					prompts[item.Prompt] = c
-					clusters = append(clusters, tally{})
-				}
-				clusters[c].add(t)
+				all.add(n, item.Prompt, t)
 				key := [2]string{min(x.Labeler, y.Labeler), max(x.Labeler, y.Labeler)}
 				if labelers[key] == nil {
 					labelers[key] = &tally{}
 				}
 				labelers[key].add(t)
-				if tau := KendallTauB(floats(x.Ranks), floats(y.Ranks)); !math.IsNaN(tau) {
-					tauSum += tau
-					taus++
+				for _, name := range key {
+					if against[name] == nil {
+						against[name] = &tallies{}
+					}
+					against[name].add(n, item.Prompt, t)
 				}
 			}
 		}
-		if compared {
-			a.Items++
+	}
+	e := all.estimate(rounds, r)
+	a := Agreement{Strict: e.Strict, TiesHalf: e.TiesHalf, KendallTauB: e.KendallTauB, Pairs: e.Pairs, Items: e.Items, Labelers: labelerPairs(labelers)}
+	for _, name := range slices.Sorted(maps.Keys(against)) {
+		e := against[name].estimate(rounds, r)
+		e.Labeler = name
+		a.Against = append(a.Against, e)
+	}
+	return a
+}
+
+// MeasureRepeats returns how far labelers agree with themselves, over the items
+// that one labeler ranked more than once: all of them together, with Labeler "",
+// and each labeler. A share below the agreement among labelers says that their
+// disagreement is noise rather than taste.
+func MeasureRepeats(items []Item, rounds int, r *rand.Rand) (all LabelerAgreement, each []LabelerAgreement) {
+	var sum tallies
+	labelers := map[string]*tallies{}
+	for n, item := range items {
+		for i, x := range item.Rankings {
+			for _, y := range item.Rankings[:i] {
+				if x.Labeler != y.Labeler || len(x.Ranks) != len(y.Ranks) {
+					continue
+				}
+				t := compareRanks(x.Ranks, y.Ranks)
+				sum.add(n, item.Prompt, t)
+				if labelers[x.Labeler] == nil {
+					labelers[x.Labeler] = &tallies{}
+				}
+				labelers[x.Labeler].add(n, item.Prompt, t)
+			}
 		}
 	}
-	a.Pairs = all.pairs
-	a.KendallTauB = tauSum / float64(taus)
-	strict, half := make([]Ratio, len(clusters)), make([]Ratio, len(clusters))
-	for i, c := range clusters {
-		strict[i] = Ratio{c.strict, float64(c.pairs)}
-		half[i] = Ratio{c.half, float64(c.pairs)}
+	all = sum.estimate(rounds, r)
+	for _, name := range slices.Sorted(maps.Keys(labelers)) {
+		e := labelers[name].estimate(rounds, r)
+		e.Labeler = name
+		each = append(each, e)
 	}
-	a.Strict = BootstrapRatio(strict, rounds, r)
-	a.TiesHalf = BootstrapRatio(half, rounds, r)
-	a.Labelers = labelerPairs(labelers)
-	return a
+	return all, each
 }
 
 func labelerPairs(m map[[2]string]*tally) []LabelerPair {
@@ -141,52 +211,8 @@ func compareRanks(x, y []int) tally {
 			}
 		}
 	}
+	if tau := KendallTauB(floats(x), floats(y)); !math.IsNaN(tau) {
+		t.tau, t.taus = tau, 1
+	}
 	return t
-}
-
-// KendallTauB returns Kendall's tau-b of two rank vectors over the same items in
-// the same order: (C-D)/sqrt((C+D+Tx)(C+D+Ty)), where Tx counts pairs tied only
-// in x and Ty pairs tied only in y. NaN if one side ties everything, or the
-// lengths differ.
-func KendallTauB(x, y []float64) float64 {
-	if len(x) != len(y) {
-		return math.NaN()
-	}
-	var concordant, discordant, tiesX, tiesY float64
-	for i := range x {
-		for j := range i {
-			switch sx, sy := sign(x[i]-x[j]), sign(y[i]-y[j]); {
-			case sx == 0 && sy == 0:
-			case sx == 0:
-				tiesX++
-			case sy == 0:
-				tiesY++
-			case sx == sy:
-				concordant++
-			default:
-				discordant++
-			}
-		}
-	}
-	untied := concordant + discordant
-	return (concordant - discordant) / math.Sqrt((untied+tiesX)*(untied+tiesY))
-}
-
-// sign returns -1, 0 or 1.
-func sign[T int | float64](x T) int {
-	switch {
-	case x < 0:
-		return -1
-	case x > 0:
-		return 1
-	}
-	return 0
-}
-
-func floats(x []int) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v)
-	}
-	return out
 }

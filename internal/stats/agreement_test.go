@@ -1,7 +1,6 @@
 package stats_test
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -51,7 +50,7 @@ func TestMeasureAgreement(t *testing.T) {
 	near(t, "strict", a.Strict.Value, 4.0/7, 1e-15)
 	near(t, "ties half", a.TiesHalf.Value, 4.5/7, 1e-15)
 	// tau-b: item 1 is 2/sqrt(3*2), item 2 is -1, 1, -1.
-	near(t, "tau-b", a.KendallTauB, (2/math.Sqrt(6)-1)/4, 1e-15)
+	near(t, "tau-b", a.KendallTauB.Value, (2/math.Sqrt(6)-1)/4, 1e-15)
 	want := "[{ann bob 0.6 0.7 5} {ann cem 1 1 1} {bob cem 0 0 1}]"
 	if got := fmt.Sprint(a.Labelers); got != want {
 		t.Errorf("labelers: got %s, want %s", got, want)
@@ -61,9 +60,57 @@ func TestMeasureAgreement(t *testing.T) {
 	}
 }
 
+// By hand from the items above: bob's five pairs with ann hold three strict and a half tie, his one with cem none, over two items
+// and three comparisons where tau is defined. A stranger to overlap, dan, is in no list.
+func TestAgreementAgainstOthers(t *testing.T) {
+	items := []stats.Item{
+		{Prompt: 1, Rankings: []stats.Ranking{{"ann", []int{1, 2, 3}}, {"bob", []int{1, 1, 2}}}},
+		{Prompt: 2, Rankings: []stats.Ranking{{"bob", []int{2, 1}}, {"ann", []int{1, 2}}, {"cem", []int{1, 2}}}},
+		{Prompt: 3, Rankings: []stats.Ranking{{"ann", []int{1, 1}}, {"bob", []int{1, 1}}}},
+		{Prompt: 4, Rankings: []stats.Ranking{{"dan", []int{2, 1}}}},
+	}
+	a := stats.MeasureAgreement(items, 100, stream())
+	want := []struct {
+		name              string
+		strict, half, tau float64
+		pairs, items      int
+	}{
+		{"ann", 4.0 / 6, 4.5 / 6, (2 / math.Sqrt(6)) / 3, 6, 3},
+		{"bob", 3.0 / 6, 3.5 / 6, (2/math.Sqrt(6) - 2) / 3, 6, 3},
+		{"cem", 0.5, 0.5, 0, 2, 1},
+	}
+	if len(a.Against) != len(want) {
+		t.Fatalf("got %d labelers, want %d", len(a.Against), len(want))
+	}
+	for i, w := range want {
+		got := a.Against[i]
+		if got.Labeler != w.name || got.Pairs != w.pairs || got.Items != w.items {
+			t.Errorf("got %+v, want %+v", got, w)
+		}
+		near(t, w.name+" strict", got.Strict.Value, w.strict, 1e-15)
+		near(t, w.name+" ties half", got.TiesHalf.Value, w.half, 1e-15)
+		near(t, w.name+" tau-b", got.KendallTauB.Value, w.tau, 1e-15)
+	}
+}
+
+// ann repeats herself on two of three pairs, cem never.
+func TestMeasureRepeats(t *testing.T) {
+	items := []stats.Item{
+		{Prompt: 1, Rankings: []stats.Ranking{{"ann", []int{1, 2, 3}}, {"bob", []int{3, 2, 1}}, {"ann", []int{1, 3, 2}}}},
+		{Prompt: 2, Rankings: []stats.Ranking{{"cem", []int{1, 2}}, {"cem", []int{2, 1}}, {"dan", []int{2, 1}}}},
+	}
+	all, each := stats.MeasureRepeats(items, 100, stream())
+	near(t, "all", all.Strict.Value, 0.5, 0)
+	if all.Pairs != 4 || all.Items != 2 || len(each) != 2 || each[0].Labeler != "ann" || each[1].Labeler != "cem" {
+		t.Errorf("got %+v and %+v", all, each)
+	}
+	near(t, "ann", each[0].Strict.Value, 2.0/3, 1e-15)
+	near(t, "cem", each[1].TiesHalf.Value, 0, 0)
+}
+
 func TestMeasureAgreementUndefined(t *testing.T) {
 	a := stats.MeasureAgreement([]stats.Item{{Rankings: []stats.Ranking{{"ann", []int{1, 2}}}}}, 100, stream())
-	for _, x := range []float64{a.Strict.Value, a.Strict.Low, a.TiesHalf.High, a.KendallTauB} {
+	for _, x := range []float64{a.Strict.Value, a.Strict.Low, a.TiesHalf.High, a.KendallTauB.Value} {
 		if !math.IsNaN(x) {
 			t.Errorf("one labeler: got %+v, want NaN", a)
 		}
@@ -126,43 +173,10 @@ func identity(n int) []int {
 	return out
 }
 
-func TestBradleyTerry(t *testing.T) {
-	baseball := matrix(t, "0 1 7 4 2 3 1", "12 0 7 2 6 7 6", "6 6 0 4 4 6 5", "9 11 9 0 6 5 7",
-		"11 7 9 7 0 7 9", "10 6 7 8 6 0 6", "12 7 8 6 4 7 0")
-	citations := matrix(t, "0 730 498 221", "33 0 68 17", "320 813 0 142", "284 276 325 0")
-	tests := []struct {
-		name      string
-		wins      [][]float64
-		reference int // its strength is subtracted; -1 for none
-		want      []float64
-		tolerance float64
-	}{
-		// choix, testcase-pairwise-2.json.
-		{"cycle and one", matrix(t, "0 2 0", "0 0 1", "1 0 0"), -1, []float64{0.419617624, -0.419617624, 0}, 1e-9},
-		// Agresti, table 10.11 (there in ascending order), as asserted by BradleyTerry2's test-baseball.R.
-		{"baseball", baseball, 0, []float64{0, 1.11, 0.68, 1.44, 1.58, 1.25, 1.29}, 6e-3},
-		// Data of BradleyTerry2; estimates recomputed.
-		{"citations", citations, 0, []float64{0, -2.94907, -0.47957, 0.26895}, 6e-6},
-		// Seven wins, two losses, a tie: odds of 3 to 1.
-		{"two items", [][]float64{{0, 7.5}, {2.5, 0}}, 1, []float64{1.0986123, 0}, 5e-8},
-	}
-	for _, test := range tests {
-		theta, err := stats.BradleyTerry(test.wins)
-		if err != nil {
-			t.Fatalf("%s: %v", test.name, err)
-		}
-		origin := 0.0
-		if test.reference >= 0 {
-			origin = theta[test.reference]
-		}
-		for i, want := range test.want {
-			near(t, fmt.Sprintf("%s item %d", test.name, i), theta[i]-origin, want, test.tolerance)
-		}
-	}
-	near(t, "elo", stats.Elo(1.0986123)-stats.Elo(0), 190.8485, 5e-5)
-	for _, wins := range [][][]float64{{{0, 3}, {0, 0}}, {{0}}, matrix(t, "0 1 0 0", "1 0 0 0", "0 0 0 1", "0 0 1 0")} {
-		if _, err := stats.BradleyTerry(wins); !errors.Is(err, stats.ErrNotConnected) {
-			t.Errorf("wins %v: got %v, want ErrNotConnected", wins, err)
-		}
+// What the papers print: InstructGPT, arXiv:2203.02155 section 3.4; Stiennon 2020, arXiv:2009.01325, as InstructGPT quotes it.
+func TestPublishedAgreement(t *testing.T) {
+	want := "[{InstructGPT, training labelers 0.726 0.015} {InstructGPT, held-out labelers 0.773 0.013} {Stiennon 2020, researchers with one another 0.73 0.04}]"
+	if got := fmt.Sprint(stats.PublishedAgreement()); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }

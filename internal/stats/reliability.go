@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -22,50 +23,108 @@ const (
 // missing rating. Units with fewer than two ratings are left out. NaN if fewer
 // than two distinct values remain: agreement on a constant says nothing.
 func Alpha(ratings [][]float64, s Scale) float64 {
-	units := 0
+	n := 0
 	for _, row := range ratings {
-		units = max(units, len(row))
+		n = max(n, len(row))
 	}
+	units := make([]Unit, n)
+	for _, row := range ratings {
+		for u, x := range row {
+			units[u].Values = append(units[u].Values, x)
+		}
+	}
+	return MeasureAlpha(units, s, 0, nil).Value
+}
+
+// Unit holds the ratings of one unit, NaN for a missing one. Units with equal
+// Prompt are dependent and are drawn together by the bootstrap.
+type Unit struct {
+	Prompt int64
+	Values []float64
+}
+
+// MeasureAlpha returns Krippendorff's alpha as Alpha does, with a bootstrap
+// interval over prompts.
+func MeasureAlpha(units []Unit, s Scale, rounds int, r *rand.Rand) Estimate {
 	var values []float64
-	var kept [][]float64
-	for u := range units {
-		var unit []float64
-		for _, row := range ratings {
-			if u < len(row) && !math.IsNaN(row[u]) {
-				unit = append(unit, row[u])
+	kept := make([]Unit, 0, len(units))
+	for _, u := range units {
+		rated := make([]float64, 0, len(u.Values))
+		for _, x := range u.Values {
+			if !math.IsNaN(x) {
+				rated = append(rated, x)
 			}
 		}
-		if len(unit) >= 2 {
-			kept = append(kept, unit)
-			values = append(values, unit...)
+		if len(rated) >= 2 {
+			kept = append(kept, Unit{u.Prompt, rated})
+			values = append(values, rated...)
 		}
 	}
 	slices.Sort(values)
 	values = slices.Compact(values)
 	if len(values) < 2 {
-		return math.NaN()
+		return Estimate{math.NaN(), math.NaN(), math.NaN()}
 	}
-	return alphaOf(kept, values, s)
+	clusters := coincidences(kept, values)
+	margin := make([]float64, len(values))
+	e, _ := Resample(clusters, len(values)*len(values), rounds, r, func(coincidence []float64) []float64 {
+		return []float64{alphaOf(coincidence, margin, values, s)}
+	})
+	return e[0]
 }
 
-// alphaOf builds the coincidence matrix of the units over the sorted values.
-func alphaOf(units [][]float64, values []float64, s Scale) float64 {
+// coincidences returns each prompt's share of the coincidence matrix (V, V) over the sorted values.
+func coincidences(units []Unit, values []float64) [][]Term {
 	v := len(values)
-	coincidence := make([]float64, v*v) // (V, V)
-	margin := make([]float64, v)        // (V)
-	n := 0.0
-	for _, unit := range units {
-		for i, x := range unit {
-			c, _ := slices.BinarySearch(values, x)
-			margin[c]++
-			n++
-			for j, y := range unit {
+	var clusters [][]Term
+	prompts := map[int64]int{}
+	for _, u := range units {
+		c, ok := prompts[u.Prompt]
+		if !ok {
+			c = len(clusters)
+			prompts[u.Prompt] = c
+			clusters = append(clusters, nil)
+		}
+		for i, x := range u.Values {
+			a, _ := slices.BinarySearch(values, x)
+			for j, y := range u.Values {
 				if i != j {
-					k, _ := slices.BinarySearch(values, y)
-					coincidence[c*v+k] += 1 / float64(len(unit)-1)
+					b, _ := slices.BinarySearch(values, y)
+					clusters[c] = append(clusters[c], Term{a*v + b, 1 / float64(len(u.Values)-1)})
 				}
 			}
 		}
+	}
+	for c, terms := range clusters {
+		clusters[c] = merged(terms)
+	}
+	return clusters
+}
+
+// merged adds up the terms of equal sums, in the order of the sums.
+func merged(terms []Term) []Term {
+	slices.SortStableFunc(terms, func(a, b Term) int { return a.Sum - b.Sum })
+	out := terms[:0]
+	for _, t := range terms {
+		if n := len(out); n > 0 && out[n-1].Sum == t.Sum {
+			out[n-1].Value += t.Value
+		} else {
+			out = append(out, t)
+		}
+	}
+	return slices.Clip(out)
+}
+
+// alphaOf returns alpha of a coincidence matrix (V, V), of which margin becomes the row sums.
+func alphaOf(coincidence, margin, values []float64, s Scale) float64 {
+	v := len(values)
+	n := 0.0
+	for c := range v {
+		margin[c] = 0
+		for _, x := range coincidence[c*v : (c+1)*v] {
+			margin[c] += x
+		}
+		n += margin[c]
 	}
 	var observed, expected float64
 	for c := range v {
@@ -74,6 +133,9 @@ func alphaOf(units [][]float64, values []float64, s Scale) float64 {
 			observed += coincidence[c*v+k] * d
 			expected += margin[c] * margin[k] * d
 		}
+	}
+	if expected == 0 {
+		return math.NaN()
 	}
 	return 1 - (n-1)*observed/expected
 }
@@ -117,6 +179,12 @@ func CohenKappaLinear(table [][]float64) float64 {
 	return weightedKappa(table, func(i, j int) float64 { return math.Abs(float64(i - j)) })
 }
 
+// CohenKappaQuadratic returns Cohen's kappa with a disagreement weighted by the
+// squared distance of its categories.
+func CohenKappaQuadratic(table [][]float64) float64 {
+	return weightedKappa(table, func(i, j int) float64 { return float64((i - j) * (i - j)) })
+}
+
 func weightedKappa(table [][]float64, weight func(i, j int) float64) float64 {
 	rows, columns := make([]float64, len(table)), make([]float64, len(table))
 	n := 0.0
@@ -133,6 +201,9 @@ func weightedKappa(table [][]float64, weight func(i, j int) float64) float64 {
 			observed += weight(i, j) * x
 			expected += weight(i, j) * rows[i] * columns[j] / n
 		}
+	}
+	if expected == 0 {
+		return math.NaN()
 	}
 	return 1 - observed/expected
 }

@@ -54,6 +54,9 @@ func TestAlpha(t *testing.T) {
 		{"four ratio", four, stats.RatioScale, 0.797403},
 		{"three nominal", three, stats.Nominal, 0.691358},
 		{"three interval", three, stats.Interval, 0.810845},
+		// krippendorff 0.9.0.
+		{"three ordinal", three, stats.Ordinal, 0.8067214199413153},
+		{"three ratio", three, stats.RatioScale, 0.8089436707842471},
 		{"negative", matrix(t, "1 1", "0 0", "0 ."), stats.Nominal, -1.0 / 3},
 		{"one value", matrix(t, "2 2 2", "2 2 ."), stats.Nominal, math.NaN()},
 		{"one coder", matrix(t, "1 2 3"), stats.Nominal, math.NaN()},
@@ -69,6 +72,8 @@ func TestCohenKappa(t *testing.T) {
 	table := matrix(t, "0 4 1", "0 8 0", "0 1 5")
 	near(t, "unweighted", stats.CohenKappa(table), 0.4842, 5e-5)
 	near(t, "linear", stats.CohenKappaLinear(table), 0.4701, 5e-5)
+	near(t, "quadratic", stats.CohenKappaQuadratic(table), 0.4501607717041801, 1e-14) // statsmodels 0.15.0
+	near(t, "one category", stats.CohenKappa(matrix(t, "5 0", "0 0")), math.NaN(), 0)
 }
 
 // The table of Wikipedia's article (0.210), and the diagnoses of Fleiss 1971 with

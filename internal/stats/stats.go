@@ -1,7 +1,9 @@
 // Package stats holds the statistics of human preferences and of before/after
 // studies: agreement of rankings with a bootstrap over prompts, Kendall's tau-b,
 // Krippendorff's alpha, Cohen's and Fleiss' kappa, Bradley-Terry strengths,
-// Wilson intervals, the exact sign test and distinct-n. It knows nothing of
+// consensus by ranked pairs, Wilson intervals, the exact sign test and distinct-n.
+// Rankings are compared over items in a fixed order, never by their place in a
+// list, and no figure depends on how items are numbered. It knows nothing of
 // databases, models or text; gonum is not used where it is wrong with ties
 // (stat.Kendall computes tau-a). A statistic that its data leave undefined is
 // NaN, never a number that looks like a result.
@@ -10,9 +12,6 @@ package stats
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
-
-	"gonum.org/v1/gonum/stat"
 )
 
 // Estimate is a statistic with its interval. All three are NaN where undefined.
@@ -51,12 +50,7 @@ func BootstrapRatio(clusters []Ratio, rounds int, r *rand.Rand) Estimate {
 			values = append(values, s.Num/s.Den)
 		}
 	}
-	if len(values) == 0 {
-		return e
-	}
-	slices.Sort(values)
-	e.Low = stat.Quantile(0.025, stat.LinInterp, values, nil)
-	e.High = stat.Quantile(0.975, stat.LinInterp, values, nil)
+	e.Low, e.High = percentiles(values)
 	return e
 }
 
