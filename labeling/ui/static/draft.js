@@ -3,7 +3,7 @@
 // unseen.
 
 import { putDraft } from "./api.js";
-import { drafts } from "./keep.js";
+import { device, drafts } from "./keep.js";
 
 const soon = 800; // ms without a change until the draft goes to the server
 
@@ -30,32 +30,43 @@ export class Draft {
   /** The draft to go on with: the server's, or this browser's where that is the newer one. */
   async load() {
     const local = await drafts.get(this.user, this.task);
+    if (local?.version > this.#version) { // what the server said is older than what it has acknowledged since
+      this.#version = local.version;
+      this.server = null;
+    }
     if (!local || (!local.dirty && this.server)) {
       this.#body = this.server?.body ?? local?.body ?? null;
     } else if (!local.dirty || local.version >= this.#version) {
       this.#body = local.body;
       if (local.dirty) this.#later(0);
-    } else { // both have changed: go on with the later one, and offer the other
+    } else { // both have changed: go on with the later one, and offer the other where it was made elsewhere
       const newer = (local.body.at ?? 0) >= (this.server.body.at ?? 0);
       this.#body = newer ? local.body : this.server.body;
-      this.conflict({ body: newer ? this.server.body : local.body, version: this.#version });
+      if (this.server.body.device !== device) this.conflict({ body: newer ? this.server.body : local.body, version: this.#version });
+      if (newer) this.#later(0);
     }
     return this.#body;
   }
 
   change(body) {
-    this.#body = body;
+    this.#body = { ...body, device, at: Date.now() };
     this.#dirty = true;
-    drafts.put({ user: this.user, task: this.task, body, version: this.#version, dirty: true });
+    drafts.put({ user: this.user, task: this.task, body: this.#body, version: this.#version, dirty: true });
     this.#later(soon);
   }
 
-  /** Takes over what another tab has kept already. */
+  get body() {
+    return this.#body;
+  }
+
+  /** Takes over what another tab has kept already, and reports whether it is the newer one. */
   adopt(body, version) {
-    this.#body = body;
     this.#version = Math.max(version, this.#version);
+    if (body.at < (this.#body?.at ?? 0)) return false; // this one is newer
+    this.#body = body;
     this.#dirty = false;
     clearTimeout(this.#timer);
+    return true;
   }
 
   get version() {
@@ -84,7 +95,7 @@ export class Draft {
       const other = failure.answer?.draft;
       if (failure.code === "draft" && other) {
         this.#version = other.version;
-        this.conflict(other);
+        if (other.body.device !== device) this.conflict(other);
         this.#dirty = true; // what is on the screen stays, and goes over the other unless the labeler takes that
       } else if (failure.passing) {
         this.#dirty = true;

@@ -65,6 +65,7 @@ export function followGuide(task) {
   const seen = recall(seenKey(task.project)) === String(current.version);
   document.getElementById("guide-new").hidden = seen;
   if (!seen || !panel.hidden) open();
+  if (!seen && getComputedStyle(panel).position === "fixed") panel.focus(); // it lies over the task
 }
 
 function open() {

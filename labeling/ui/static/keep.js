@@ -9,6 +9,17 @@ export function idempotencyKey() {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** This browser, by a random name; drafts say where they were made. */
+export const device = (() => {
+  try {
+    const name = localStorage.getItem("rlhf.device") ?? idempotencyKey();
+    localStorage.setItem("rlhf.device", name);
+    return name;
+  } catch {
+    return idempotencyKey();
+  }
+})();
+
 const opening = new Promise((resolve) => {
   let request;
   try {

@@ -93,7 +93,7 @@ async function open(newTask) {
   active.start(body?.activeMs ?? 0);
   at("comment").value = body?.comment ?? "";
   waitingForTasks = false;
-  work.current = newTask.id;
+  work.inHand = [newTask.answer ? null : newTask.id, resume?.id].filter(Boolean);
   task = newTask;
   at("state").hidden = true;
   at("task").hidden = at("bar").hidden = false;
@@ -117,7 +117,7 @@ function lay(places) {
   at("kind").textContent = task.answer ? t("label.changing") : t("label.training");
   at("cancel").hidden = !task.answer;
   showPrompt(at("prompt-body"), task.prompt, view.raw);
-  at("prompt-body").classList.toggle("long", task.prompt.text.length > longPrompt);
+  at("prompt-body").classList.toggle("long", Boolean(task.prompt.messages) || task.prompt.text.length > longPrompt);
   at("last-letter").textContent = task.completions.at(-1).slot;
   at("last-place").textContent = task.completions.length;
   at("whole").replaceChildren(...form.whole());
@@ -141,9 +141,9 @@ function changed() {
 
 function keepDraft() {
   if (!task || busy) return;
-  const body = { ...form.answers(), places: board.ranking.snapshot(), comment: at("comment").value, opened: [...opened.slots], step, activeMs: active.milliseconds, startedAt, key, at: Date.now() };
+  const body = { ...form.answers(), places: board.ranking.snapshot(), comment: at("comment").value, opened: [...opened.slots], step, activeMs: active.milliseconds, startedAt, key };
   draft.change(body);
-  tabs.tell({ type: "draft", task: task.id, body, version: draft.version });
+  tabs.tell({ type: "draft", task: task.id, body: draft.body, version: draft.version });
 }
 
 const unread = () => (task.form?.must_open ? board.ranking.slots.filter((slot) => !opened.has(slot)) : []);
@@ -199,8 +199,9 @@ async function finish(skip, answer) {
   showTrouble("");
   const spent = { active_ms: active.milliseconds, wall_ms: Math.max(active.milliseconds, Date.now() - startedAt) };
   await work.put({ key, user, task: task.id, skip, body: { ...answer, ...spent, idempotency_key: key, revision: task.revision ?? 0 } });
+  draft.stop(false);
   const goOn = work.ready && task.kind !== "training" && !resume;
-  if (goOn) task = null;
+  if (goOn) task = draft = null;
   work.flush();
   if (goOn) next();
 }
@@ -298,15 +299,13 @@ function adopt(body) {
 
 function foreignDraft(body, version) {
   if (busy) return;
-  draft.adopt(body, version);
-  adopt(body);
+  if (draft.adopt(body, version)) adopt(body);
 }
 
 function doneElsewhere() {
   if (busy) return;
   draft.stop(true);
   task = null;
-  work.drop();
   announce(t("label.elsewhere"));
   next();
 }

@@ -1,7 +1,8 @@
 // How the task is shown: side by side or stacked, rendered or raw. The choice is kept in this browser; without one, long
-// responses stand side by side and short ones are stacked.
+// responses stand side by side, where there is room, and short ones are stacked.
 
 const name = "rlhf.view";
+const narrow = 760; // px of a window in which one response fills the width
 const long = 280; // characters of a completion
 
 const at = (id) => document.getElementById(id);
@@ -34,7 +35,7 @@ export class View {
   /** Finds the layout for a task. */
   fit(task) {
     const rates = task.form && (task.form.rate || task.form.questions.length > 0);
-    this.#side = this.#choice.layout ? this.#choice.layout === "side" : rates || task.completions.some(({ text }) => text.length > long || text.trim().includes("\n"));
+    this.#side = this.#choice.layout ? this.#choice.layout === "side" : innerWidth > narrow && (rates || task.completions.some(({ text }) => text.length > long || text.trim().includes("\n")));
     this.#show();
   }
 

@@ -24,7 +24,7 @@ export class Work {
   constructor(user, page) {
     this.user = user;
     this.page = page;
-    this.current = null; // id of the task on the screen
+    this.inHand = []; // ids of the unfinished tasks that the page shows, or comes back to
     this.entries = []; // answers not acknowledged
     this.standing = { done: 0, remaining: 0, today: 0 }; // as the server last told it
     addEventListener("online", () => this.flush());
@@ -50,24 +50,18 @@ export class Work {
       this.#stands(answer.standing);
       task = answer.task;
     }
-    this.current = task?.id ?? null;
     return task;
   }
 
   /** Gets the next task ready while the labeler works on this one. */
   prefetch() {
-    if (this.#fetching || this.#ready || this.entries.length > 0 || !this.current) return;
-    this.#fetching = nextTask([this.current])
+    if (this.#fetching || this.#ready || this.entries.length > 0 || this.inHand.length === 0) return;
+    this.#fetching = nextTask(this.inHand)
       .then((answer) => {
         this.#stands(answer.standing);
-        this.#ready = answer.task && answer.task.id !== this.current ? answer.task : null;
+        this.#ready = answer.task && !this.inHand.includes(answer.task.id) ? answer.task : null;
       }, () => {}) // then the next task is fetched when it is needed
       .finally(() => (this.#fetching = null));
-  }
-
-  /** Forgets the task on the screen, which was finished elsewhere. */
-  drop() {
-    this.current = null;
   }
 
   /** Puts an answer into the outbox. */
@@ -126,7 +120,7 @@ export class Work {
 
   /** Keeps the leases of what is in hand. */
   async beat() {
-    for (const id of [this.current, this.#ready?.id]) {
+    for (const id of [...this.inHand, this.#ready?.id]) {
       if (!id || this.#beating.has(id)) continue;
       this.#beating.add(id);
       try {
