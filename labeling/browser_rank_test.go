@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -54,7 +55,12 @@ func byText(texts map[string]string, ranks map[string]int) map[string]int {
 // holds waits until the database holds exactly these rankings, each given as ranks by completion text.
 func (w *world) holds(p *tab, want ...map[string]int) {
 	p.t.Helper()
-	got := w.rankings(p.t)
+	var got []map[string]int
+	for end := time.Now().Add(patience); ; time.Sleep(stride) {
+		if got = w.rankings(p.t); len(got) >= len(want) || time.Now().After(end) {
+			break
+		}
+	}
 	if len(got) != len(want) {
 		p.t.Fatalf("the database holds %d rankings %v, want %d", len(got), got, len(want))
 	}
