@@ -19,13 +19,16 @@ import (
 const maxBody = 1 << 20
 
 // newAPI returns the JSON API, described at /api/openapi.json.
-func newAPI(g *gin.Engine) huma.API {
+func newAPI(g *gin.Engine, cookieName string) huma.API {
 	c := huma.DefaultConfig("rlhf labeling", "1")
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", ""
 	c.CreateHooks = nil // no "$schema" member in answers
 	c.RejectUnknownQueryParameters = true
 	c.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"session": {Type: "apiKey", In: "cookie", Name: cookieName}}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "apiKey", In: "cookie", Name: cookieName},
+		"token":   {Type: "http", Scheme: "bearer"},
+	}
 	return humagin.New(g, c)
 }
 
@@ -73,7 +76,10 @@ func handle[I, O any](s *Server, api huma.API, who access, op huma.Operation, f 
 	}
 	if who != anyone {
 		op.Middlewares = append(op.Middlewares, func(c huma.Context, next func(huma.Context)) {
-			l, err := s.whoAsks(c)
+			l, err := s.whoAsks(c.Context(), c.Header("Authorization"))
+			if err == nil {
+				err = s.limited(l.ID)
+			}
 			if err == nil && !who.allows(l.Role) {
 				err = refusal{http.StatusForbidden, "role", "Your role may not do this.", ""}
 			}
@@ -83,7 +89,7 @@ func handle[I, O any](s *Server, api huma.API, who access, op huma.Operation, f 
 			}
 			next(huma.WithContext(c, storage.WithActor(context.WithValue(c.Context(), labelerKey{}, l), l.ID)))
 		})
-		op.Security = []map[string][]string{{"session": {}}}
+		op.Security = []map[string][]string{{"session": {}}, {"token": {}}}
 	}
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := f(ctx, in)
@@ -158,6 +164,12 @@ func init() {
 // refuse ends a request that no operation has taken.
 func (s *Server) refuse(c *gin.Context, err error) {
 	r := s.refused(err)
+	var h huma.HeadersError
+	if errors.As(r, &h) {
+		for name, values := range h.GetHeaders() {
+			c.Writer.Header()[name] = values
+		}
+	}
 	c.AbortWithStatusJSON(r.GetStatus(), r)
 }
 
@@ -171,6 +183,10 @@ func (s *Server) refused(err error) huma.StatusError {
 		return refusal{http.StatusNotFound, "not_found", "This is not yours or does not exist.", ""}
 	case errors.Is(err, storage.ErrExists):
 		return refusal{http.StatusConflict, "exists", "This name is taken.", "name"}
+	case errors.Is(err, storage.ErrLastAdmin):
+		return refusal{http.StatusConflict, "last_admin", "Nobody else is an admin. Make somebody one first.", ""}
+	case errors.Is(err, storage.ErrDisabled):
+		return refusal{http.StatusConflict, "disabled", "This person may no longer sign in.", ""}
 	case errors.Is(err, storage.ErrRanked):
 		return refusal{http.StatusConflict, "ranked", "You have ranked this task already.", ""}
 	case errors.Is(err, storage.ErrRanks):

@@ -75,9 +75,15 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		t.Fatal(err)
 	}
-	server := labeling.NewServer(labeling.DefaultConfig(), db, quiet)
-	w.site = newSite(t, server.Handler())
+	w.site = newSite(t, w.server().Handler())
 	return w
+}
+
+// server returns a server on the database.
+func (w *world) server() *labeling.Server {
+	c := labeling.DefaultConfig()
+	c.RequestsPerSecond = 0 // tests are faster than people
+	return labeling.NewServer(c, w.db, quiet)
 }
 
 // settings changes the settings of the project that all tasks are in.
@@ -110,7 +116,7 @@ func (w *world) start(t testing.TB) {
 		t.Fatal(err)
 	}
 	w.db = db
-	handler := labeling.NewServer(labeling.DefaultConfig(), db, quiet).Handler()
+	handler := w.server().Handler()
 	w.handler.Store(&handler)
 	w.down.Store(false)
 }

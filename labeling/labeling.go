@@ -13,8 +13,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -29,11 +30,15 @@ type Config struct {
 	SessionHours int    `mapstructure:"session_hours"` // how long a sign-in lasts
 	Overlap      int    `mapstructure:"overlap"`       // labelers for each imported task. Stiennon 2020 and InstructGPT measure agreement on shared tasks
 	Seed         uint64 `mapstructure:"seed"`          // of the orders drawn
+
+	RequestsPerSecond int      `mapstructure:"requests_per_second"` // of each labeler, twice as many at once; 0: as many as they like
+	PublicURL         string   `mapstructure:"public_url"`          // what people call this server, such as https://label.example.org; "": by its own address. https makes cookies secure
+	TrustedProxies    []string `mapstructure:"trusted_proxies"`     // addresses or networks whose X-Forwarded-For is believed
 }
 
 // DefaultConfig listens on this machine only.
 func DefaultConfig() Config {
-	return Config{Addr: "127.0.0.1:8080", LeaseMinutes: 10, SessionHours: 12, Overlap: 1, Seed: 1}
+	return Config{Addr: "127.0.0.1:8080", LeaseMinutes: 10, SessionHours: 12, Overlap: 1, Seed: 1, RequestsPerSecond: 20}
 }
 
 // Validate returns an error that names the first setting without a usable value.
@@ -49,12 +54,46 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%s: must be from 1 to %d (got %d)", f.name, f.top, f.value)
 		}
 	}
+	if c.RequestsPerSecond < 0 || c.RequestsPerSecond > 1e6 {
+		return fmt.Errorf("requests_per_second: must be from 0 to 1000000 (got %d)", c.RequestsPerSecond)
+	}
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || c.PublicURL != u.Scheme+"://"+u.Host) {
+		return fmt.Errorf("public_url: must be http:// or https:// and a host, without a path (got %q)", c.PublicURL)
+	}
+	for _, p := range c.TrustedProxies {
+		_, err := netip.ParseAddr(p)
+		if _, network := netip.ParsePrefix(p); err != nil && network != nil {
+			return fmt.Errorf("trusted_proxies: must be addresses or networks such as 10.0.0.0/8 (got %q)", p)
+		}
+	}
 	return nil
+}
+
+// https reports whether people reach the server over HTTPS only.
+func (c Config) https() bool { return strings.HasPrefix(c.PublicURL, "https://") }
+
+// base returns the beginning of the server's addresses: the public one, or else that of a host.
+func (c Config) base(host string) string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	return "http://" + host
+}
+
+// Base returns the beginning of the addresses under which people reach a server that listens at an address.
+func (c Config) Base(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip, e := netip.ParseAddr(host); err == nil && (host == "" || e == nil && ip.IsUnspecified()) {
+		addr = net.JoinHostPort("localhost", port)
+	}
+	return c.base(addr)
 }
 
 // Store is what the server needs of a database; *storage.DB satisfies it. Each part stands where it is used.
 type Store interface {
 	sessionStore
+	peopleStore
+	auditStore
 	taskStore
 	progressStore
 }
@@ -65,23 +104,33 @@ type Server struct {
 	store Store
 	log   *slog.Logger
 
-	mu       sync.Mutex
-	failures map[string]failure // failed sign-ins by name
+	hashing  *hashing
+	signIns  *signIns
+	requests *buckets // of each labeler; nil: without a limit
 }
 
 // NewServer returns a server over a store. c must be valid.
 func NewServer(c Config, store Store, log *slog.Logger) *Server {
-	return &Server{c: c, store: store, log: log, failures: map[string]failure{}}
+	s := &Server{c: c, store: store, log: log, hashing: newHashing(), signIns: newSignIns(time.Now)}
+	if c.RequestsPerSecond > 0 {
+		s.requests = newBuckets(2*c.RequestsPerSecond, time.Second/time.Duration(c.RequestsPerSecond), time.Now)
+	}
+	return s
 }
 
 // Handler returns the whole application.
 func (s *Server) Handler() http.Handler {
 	gin.SetMode(gin.ReleaseMode)
 	g := gin.New()
-	g.Use(s.logged, s.recovered, secured, uncached)
+	if err := g.SetTrustedProxies(s.c.TrustedProxies); err != nil {
+		panic(err) // checked by Validate
+	}
+	g.Use(s.logged, s.recovered, s.secured, uncached, s.sameOrigin(), s.introduced)
 	s.pages(g)
-	api := newAPI(g)
+	api := newAPI(g, s.cookieName())
 	s.sessionAPI(api)
+	s.peopleAPI(api)
+	s.auditAPI(api)
 	s.tasksAPI(api)
 	s.progressAPI(api)
 	g.NoRoute(func(c *gin.Context) {
@@ -96,12 +145,12 @@ func (s *Server) Handler() http.Handler {
 		}
 		s.render(c, http.StatusNotFound, missingPage, user)
 	})
-	return http.NewCrossOriginProtection().Handler(g)
+	return g
 }
 
 // Serve answers on the listener until ctx ends, then lets the requests in work finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
 	select {

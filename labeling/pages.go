@@ -112,7 +112,7 @@ func (s *Server) page(c *gin.Context, p page) {
 
 // visitor returns who asks for a page; a name of "" is somebody who is not signed in.
 func (s *Server) visitor(c *gin.Context) (storage.Labeler, error) {
-	token, err := c.Cookie(cookieName)
+	token, err := c.Cookie(s.cookieName())
 	if err != nil {
 		return storage.Labeler{}, nil
 	}

@@ -300,10 +300,15 @@ func TestPasswords(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	for want, change := range map[string]func(*labeling.Config){
-		`addr: must be host:port (got "8080")`:           func(c *labeling.Config) { c.Addr = "8080" },
-		"lease_minutes: must be from 1 to 1440 (got 0)":  func(c *labeling.Config) { c.LeaseMinutes = 0 },
-		"session_hours: must be from 1 to 8760 (got -1)": func(c *labeling.Config) { c.SessionHours = -1 },
-		"overlap: must be from 1 to 1000 (got 0)":        func(c *labeling.Config) { c.Overlap = 0 },
+		`addr: must be host:port (got "8080")`:                                                               func(c *labeling.Config) { c.Addr = "8080" },
+		"lease_minutes: must be from 1 to 1440 (got 0)":                                                      func(c *labeling.Config) { c.LeaseMinutes = 0 },
+		"session_hours: must be from 1 to 8760 (got -1)":                                                     func(c *labeling.Config) { c.SessionHours = -1 },
+		"overlap: must be from 1 to 1000 (got 0)":                                                            func(c *labeling.Config) { c.Overlap = 0 },
+		"requests_per_second: must be from 0 to 1000000 (got -1)":                                            func(c *labeling.Config) { c.RequestsPerSecond = -1 },
+		`public_url: must be http:// or https:// and a host, without a path (got "https://a.example/label")`: func(c *labeling.Config) { c.PublicURL = "https://a.example/label" },
+		`public_url: must be http:// or https:// and a host, without a path (got "ftp://a.example")`:         func(c *labeling.Config) { c.PublicURL = "ftp://a.example" },
+		`public_url: must be http:// or https:// and a host, without a path (got "https://me@a.example")`:    func(c *labeling.Config) { c.PublicURL = "https://me@a.example" },
+		`trusted_proxies: must be addresses or networks such as 10.0.0.0/8 (got "10.0.0.0/33")`:              func(c *labeling.Config) { c.TrustedProxies = []string{"10.0.0.1", "10.0.0.0/33"} },
 	} {
 		c := labeling.DefaultConfig()
 		change(&c)

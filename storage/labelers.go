@@ -20,21 +20,30 @@ type Labeler struct {
 	ID           int64
 	Name         string
 	Role         string
-	PasswordHash string // "" cannot sign in
+	PasswordHash string // "" cannot sign in with a password
 	Disabled     bool
 	Pseudonym    string // what exports call them
 }
 
-// CreateLabeler adds a labeler. It returns ErrExists if the name is taken.
+// CreateLabeler adds a labeler. It returns ErrExists if the name is taken, or is another's pseudonym.
 func (db *DB) CreateLabeler(ctx context.Context, name, role, passwordHash string) (Labeler, error) {
 	l := Labeler{Name: name, Role: role, PasswordHash: passwordHash}
 	err := db.write(ctx, func(tx *sql.Tx) error {
+		var taken bool
+		if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM labelers WHERE pseudonym = ?)`, name).Scan(&taken); err != nil {
+			return err
+		}
+		if taken {
+			return fmt.Errorf("labeler %q: %w", name, ErrExists)
+		}
 		pseudonym, err := newPseudonym(ctx, tx)
 		if err != nil {
 			return err
 		}
-		l, err = insertLabeler(ctx, tx, l, pseudonym, db.millis())
-		return err
+		if l, err = insertLabeler(ctx, tx, l, pseudonym, db.millis()); err != nil {
+			return err
+		}
+		return db.audit(ctx, tx, ActorOf(ctx).ID, "person.create", personObject(l.ID), map[string]any{"name": name, "role": role, "password": passwordHash != ""})
 	})
 	return l, err
 }
@@ -70,17 +79,12 @@ func insertLabeler(ctx context.Context, tx *sql.Tx, l Labeler, pseudonym string,
 
 // SetPassword replaces a labeler's password and ends their sessions. It returns ErrNotFound if there is no such labeler.
 func (db *DB) SetPassword(ctx context.Context, name, passwordHash string) error {
-	return db.write(ctx, func(tx *sql.Tx) error {
-		l, err := labeler(tx.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, name), name)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, `UPDATE labelers SET password_hash = ? WHERE id = ?`, passwordHash, l.ID); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM sessions WHERE labeler_id = ?`, l.ID)
+	l, err := db.LabelerByName(ctx, name)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = db.ChangePerson(ctx, l.ID, PersonChange{PasswordHash: &passwordHash})
+	return err
 }
 
 const labelerQuery = `SELECT l.id, l.name, l.role, l.password_hash, l.disabled, l.pseudonym FROM labelers l`
@@ -101,19 +105,46 @@ func (db *DB) LabelerByName(ctx context.Context, name string) (Labeler, error) {
 
 // CreateSession lets the holder of the token with this hash act as a labeler until expires.
 func (db *DB) CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error {
-	return db.write(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at <= ?`, db.millis()); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token_hash, labeler_id, expires_at) VALUES (?, ?, ?)`, tokenHash, labelerID, expires.UnixMilli())
+	return db.write(ctx, func(tx *sql.Tx) error { return db.createSession(ctx, tx, tokenHash, labelerID, expires) })
+}
+
+func (db *DB) createSession(ctx context.Context, tx *sql.Tx, tokenHash []byte, labelerID int64, expires time.Time) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE expires_at <= ?`, db.millis()); err != nil {
 		return err
-	})
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO sessions (token_hash, labeler_id, expires_at) VALUES (?, ?, ?)`, tokenHash, labelerID, expires.UnixMilli())
+	return err
 }
 
 // SessionLabeler returns the labeler of a live session, or ErrNotFound.
 func (db *DB) SessionLabeler(ctx context.Context, tokenHash []byte) (Labeler, error) {
-	return labeler(db.r.QueryRowContext(ctx, labelerQuery+` JOIN sessions s ON s.labeler_id = l.id
-		WHERE s.token_hash = ? AND s.expires_at > ? AND l.disabled = 0`, tokenHash, db.millis()), "of the session")
+	return db.seen(ctx, "of the session", `SELECT l.id, l.name, l.role, l.password_hash, l.disabled, l.pseudonym, coalesce(l.last_seen_at, 0), 0, 0
+		FROM sessions s JOIN labelers l ON l.id = s.labeler_id WHERE s.token_hash = ? AND s.expires_at > ? AND l.disabled = 0`, tokenHash)
+}
+
+// seenStep is how exactly it is known when somebody was last seen: most requests then write nothing.
+const seenStep = time.Minute
+
+// seen returns the labeler to whom a credential leads, and notes that they and the credential were used. The query takes
+// the credential's hash and the time.
+func (db *DB) seen(ctx context.Context, what, query string, hash []byte) (l Labeler, err error) {
+	now := db.millis()
+	var last, token, used int64
+	err = db.r.QueryRowContext(ctx, query, hash, now).Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled, &l.Pseudonym, &last, &token, &used)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Labeler{}, fmt.Errorf("labeler %s: %w", what, ErrNotFound)
+	}
+	stale := now - seenStep.Milliseconds()
+	if err != nil || last > stale && (token == 0 || used > stale) {
+		return l, err
+	}
+	return l, db.write(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE labelers SET last_seen_at = ? WHERE id = ? AND forgotten_at IS NULL`, now, l.ID); err != nil || token == 0 {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE api_tokens SET used_at = ? WHERE id = ?`, now, token)
+		return err
+	})
 }
 
 // DeleteSession ends a session.

@@ -92,7 +92,7 @@ func TestProjects(t *testing.T) {
 	for _, e := range entries {
 		actions = append(actions, e.Actor+" "+e.Action+" "+e.Object)
 	}
-	if want := []string{"boss tasks.add project 2", "boss guideline.add project 2", "boss guideline.add project 2", "boss project.set project 2", "boss project.create project 2"}; err != nil || !reflect.DeepEqual(actions, want) {
+	if want := []string{"boss tasks.add project 2", "boss guideline.add project 2", "boss guideline.add project 2", "boss project.set project 2", "boss project.create project 2", " person.create person 1"}; err != nil || !reflect.DeepEqual(actions, want) {
 		t.Errorf("audit %q, %v", actions, err)
 	}
 }

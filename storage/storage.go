@@ -74,7 +74,7 @@ func open(path string) (*DB, error) {
 	dsn := func(more string) string {
 		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: "_journal_mode=WAL&_busy_timeout=5000&_foreign_keys=on&_synchronous=NORMAL" + more}).String()
 	}
-	w, err := sql.Open("sqlite3", dsn("&_txlock=immediate"))
+	w, err := sql.Open("sqlite3", dsn("&_txlock=immediate&_secure_delete=on")) // what is deleted does not stay in the file
 	if err != nil {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ func (d *demo) label(ctx context.Context) error {
 	defer db.Close()
 	c := d.c.Label
 	if !d.human {
-		c.Addr = "127.0.0.1:0"
+		c.Addr, c.RequestsPerSecond = "127.0.0.1:0", 0 // simulated labelers rank as fast as they can
 	}
 	l, err := net.Listen("tcp", c.Addr)
 	if err != nil {

@@ -1,18 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
-	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rlhf/configs"
 	"rlhf/internal/dataset"
@@ -23,7 +17,8 @@ import (
 
 func (a *app) labelCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "label", Short: "Collect human rankings: serve the web application, import, export, statistics"}
-	cmd.AddCommand(a.labelUserCommand(), a.labelImportCommand(), a.labelServeCommand(), a.labelStatsCommand(), a.labelExportCommand())
+	cmd.AddCommand(a.labelUserCommand(), a.labelLinkCommand(), a.labelTokenCommand(), a.labelForgetCommand(), a.labelAuditCommand(),
+		a.labelImportCommand(), a.labelServeCommand(), a.labelStatsCommand(), a.labelExportCommand())
 	return cmd
 }
 
@@ -42,74 +37,6 @@ func (a *app) withDB(use, short string, sections []string, f func(ctx context.Co
 		return f(cmd.Context(), cmd, db)
 	})
 	return required(cmd, "db")
-}
-
-func (a *app) labelServeCommand() *cobra.Command {
-	return a.withDB("serve --db FILE", "Serve the labeling application until interrupted", []string{"label"}, func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error {
-		c, err := a.settings(cmd.Flags())
-		if err != nil {
-			return err
-		}
-		l, err := net.Listen("tcp", c.Label.Addr)
-		if err != nil {
-			return err
-		}
-		a.say("labeling at http://%s (progress and agreement at /admin); Ctrl-C ends it", l.Addr())
-		return labeling.NewServer(c.Label, db, a.log).Serve(ctx, l)
-	})
-}
-
-func (a *app) labelUserCommand() *cobra.Command {
-	var name, role string
-	var reset bool
-	cmd := a.withDB("user --db FILE --name NAME", "Add a labeler or an admin; the password is read from the input, or drawn if that is empty", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
-		password, drawn, err := a.password(name)
-		if err != nil {
-			return err
-		}
-		hash := labeling.HashPassword(password)
-		if reset {
-			err = db.SetPassword(ctx, name, hash)
-		} else {
-			_, err = db.CreateLabeler(ctx, name, role, hash)
-		}
-		if err != nil {
-			return err
-		}
-		if drawn {
-			fmt.Fprintf(a.out, "%s\t%s\n", name, password)
-		}
-		return nil
-	})
-	cmd.Flags().StringVar(&name, "name", "", "name to sign in with")
-	cmd.Flags().StringVar(&role, "role", storage.RoleLabeler, "labeler or admin")
-	cmd.Flags().BoolVar(&reset, "reset", false, "give an existing labeler a new password")
-	return required(cmd, "name")
-}
-
-// password asks for a password: on a terminal unseen, otherwise as the first line of the input. An empty one is drawn.
-func (a *app) password(name string) (password string, drawn bool, err error) {
-	if f, ok := a.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		fmt.Fprintf(a.err, "password for %s (empty: draw one): ", name)
-		raw, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(a.err)
-		if err != nil {
-			return "", false, err
-		}
-		password = string(raw)
-	} else {
-		in := bufio.NewScanner(a.in)
-		if in.Scan() {
-			password = strings.TrimSuffix(in.Text(), "\r")
-		}
-		if err := in.Err(); err != nil {
-			return "", false, err
-		}
-	}
-	if password == "" {
-		return rand.Text(), true, nil
-	}
-	return password, false, nil
 }
 
 func (a *app) labelImportCommand() *cobra.Command {

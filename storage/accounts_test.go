@@ -1,0 +1,364 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// run executes statements and fails the test on an error.
+func run(t testing.TB, db *DB, statements string, arguments ...any) {
+	t.Helper()
+	if err := db.write(context.Background(), func(tx *sql.Tx) error { _, err := tx.Exec(statements, arguments...); return err }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// contents returns every value of every table as text, by table.
+func contents(t testing.TB, db *DB) map[string]string {
+	t.Helper()
+	var names []string
+	rows, err := db.r.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	rows.Close()
+	out := map[string]string{}
+	for _, name := range names {
+		rows, err := db.r.Query(`SELECT * FROM "` + name + `"`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		columns, err := rows.Columns()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make([]sql.RawBytes, len(columns))
+		into := make([]any, len(columns))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		var text strings.Builder
+		for rows.Next() {
+			if err := rows.Scan(into...); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range values {
+				text.Write(v)
+				text.WriteByte('\n')
+			}
+		}
+		rows.Close()
+		out[name] = text.String()
+	}
+	return out
+}
+
+// holding returns the tables and files of the database that hold a text.
+func holding(t testing.TB, db *DB, text string) (where []string) {
+	t.Helper()
+	for table, content := range contents(t, db) {
+		if strings.Contains(content, text) {
+			where = append(where, table)
+		}
+	}
+	var seq, name, path string
+	if err := db.r.QueryRow(`PRAGMA database_list`).Scan(&seq, &name, &path); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{"", "-wal", "-journal"} {
+		raw, err := os.ReadFile(path + suffix)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if bytes.Contains(raw, []byte(text)) {
+			where = append(where, "file"+suffix)
+		}
+	}
+	return where
+}
+
+// Somebody who left traces everywhere is forgotten: no byte of their name or of what they wrote beside their rankings is
+// left in any table or in the file, and the rankings stay.
+func TestForget(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	boss, err := db.CreateLabeler(ctx, "boss", RoleAdmin, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name, wrote = `Zöe "Zz" Quixley`, "what-zoe-wrote"
+	zoe, err := db.CreateLabeler(WithActor(ctx, boss.ID), name, RoleAdmin, "$hash-of-zoe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.AddTasks(ctx, tasks(4, 3, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		a, err := db.Lease(ctx, zoe.ID, time.Minute, backwards)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			if _, err := db.Submit(ctx, Submission{LabelerID: zoe.ID, PublicID: a.PublicID, Ranks: []int{1, 2, 2}, Comment: wrote, ActiveMS: 7}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	later := time.Now().Add(time.Hour)
+	as := WithActor(ctx, zoe.ID)
+	_, token := db.CreateToken(as, zoe.ID, wrote, []byte("token-of-zoe"), later)
+	for _, err := range []error{db.CreateSession(ctx, []byte("session-of-zoe"), zoe.ID, later), db.CreateLink(as, zoe.ID, []byte("link-of-zoe"), later), token} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, db, `INSERT INTO drafts (assignment_id, version, body, updated_at) SELECT id, 1, json_object('comment', ?2), 0 FROM assignments WHERE labeler_id = ?1 AND done = 0;`, zoe.ID, wrote)
+	run(t, db, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment) SELECT task_id, labeler_id, 0, 'other', ?2 FROM assignments WHERE labeler_id = ?1 LIMIT 1`, zoe.ID, wrote)
+	run(t, db, `INSERT INTO decisions (task_id, reviewer_id, created_at, note) VALUES (1, ?1, 0, ?2)`, zoe.ID, wrote)
+	imported := `Zöe "Zz" Quixley imported`
+	_, err = db.AddRankings(ctx, DefaultProject, []Ranking{{Prompt: "p", Labeler: imported, Ranks: []int{1, 2}, Comment: wrote, Items: []Item{{Note: wrote}, {}},
+		Completions: []Completion{{Model: "a", Text: "x"}, {Model: "b", Text: "y"}},
+		Meta:        map[string]json.RawMessage{"rater": json.RawMessage(`"Zöe \"Zz\" Quixley imported"`), "batch": json.RawMessage("7")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.write(as, func(tx *sql.Tx) error {
+		return db.audit(as, tx, zoe.ID, "task.assign", "person "+name, map[string]any{"to": name, "also": []string{name, imported}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(holding(t, db, wrote)) < 6 || len(holding(t, db, "Quixley")) < 3 {
+		t.Fatalf("the test left too few traces: %v, %v", holding(t, db, wrote), holding(t, db, "Quixley"))
+	}
+	before := all(t, db)
+
+	pseudonym, err := db.Forget(WithActor(ctx, boss.ID), zoe.ID)
+	if err != nil || pseudonym != zoe.Pseudonym {
+		t.Fatalf("forgotten as %q, %v; want %q", pseudonym, err, zoe.Pseudonym)
+	}
+	other, err := db.LabelerByName(ctx, imported)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed, err := db.Forget(ctx, other.ID)
+	if err != nil || !strings.HasPrefix(renamed, "labeler-") {
+		t.Fatalf("the imported labeler is forgotten as %q, %v", renamed, err)
+	}
+	for _, text := range []string{"Quixley", wrote, "hash-of-zoe", "session-of-zoe", "link-of-zoe", "token-of-zoe"} {
+		if where := holding(t, db, text); where != nil {
+			t.Errorf("%q is still in %v", text, where)
+		}
+	}
+	after := all(t, db)
+	for i := range before {
+		switch {
+		case before[i].Labeler == name:
+			before[i].Labeler, before[i].Comment = pseudonym, ""
+		case before[i].Labeler == imported:
+			before[i].Labeler, before[i].Pseudonym, before[i].Comment, before[i].Items = renamed, renamed, "", nil
+			before[i].Meta["rater"] = json.RawMessage(`"` + renamed + `"`)
+		}
+	}
+	if len(after) != 3 || !reflect.DeepEqual(after, before) {
+		t.Errorf("rankings were\n%+v\nand are\n%+v", before, after)
+	}
+	if again, err := db.Forget(ctx, zoe.ID); err != nil || again != pseudonym {
+		t.Errorf("forgotten twice: %q, %v", again, err)
+	}
+	audit := contents(t, db)["audit"]
+	if !strings.Contains(audit, "person.forget") || !strings.Contains(audit, "person "+pseudonym) || !strings.Contains(audit, `"also":["`+pseudonym+`","`+renamed+`"]`) {
+		t.Errorf("the audit log:\n%s", audit)
+	}
+	if err := db.checkForeignKeys(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLastAdminStays(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	var ids []int64
+	for _, name := range []string{"a", "b"} {
+		l, err := db.CreateLabeler(ctx, name, RoleAdmin, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, l.ID)
+	}
+	yes, labeler := true, RoleLabeler
+	if _, err := db.ChangePerson(ctx, ids[0], PersonChange{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []PersonChange{{Disabled: &yes}, {Role: &labeler}} {
+		if _, err := db.ChangePerson(ctx, ids[1], c); !errors.Is(err, ErrLastAdmin) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := db.Forget(ctx, ids[1]); !errors.Is(err, ErrLastAdmin) {
+		t.Errorf("forgetting: %v", err)
+	}
+	if p, err := db.Person(ctx, ids[1]); err != nil || p.Disabled || p.Role != RoleAdmin || p.Forgotten {
+		t.Errorf("after refusals: %+v, %v", p, err)
+	}
+	if _, err := db.Forget(ctx, ids[0]); err != nil {
+		t.Error(err)
+	}
+	if _, err := db.ChangePerson(ctx, ids[0], PersonChange{Role: &labeler}); !errors.Is(err, ErrDisabled) {
+		t.Errorf("changing somebody forgotten: %v", err)
+	}
+}
+
+// Each way in ends when it should: at its time, once used, by a change of the person, by signing out everywhere.
+func TestWaysIn(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	db.Now = func() time.Time { return now }
+	id := addLabelers(t, db, "ann")[0]
+	yes, no, reviewer, hash := true, false, RoleReviewer, "$new"
+	begin := func() {
+		t.Helper()
+		for _, err := range []error{db.CreateSession(ctx, []byte("s"), id, now.Add(time.Hour)), db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour))} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, end := range map[string]func() error{
+		"time":        func() error { now = now.Add(time.Hour); return nil },
+		"role":        func() error { _, err := db.ChangePerson(ctx, id, PersonChange{Role: &reviewer}); return err },
+		"password":    func() error { _, err := db.ChangePerson(ctx, id, PersonChange{PasswordHash: &hash}); return err },
+		"disabled":    func() error { _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &yes}); return err },
+		"end of all":  func() error { return db.EndSessions(ctx, id) },
+		"same change": nil,
+	} {
+		begin()
+		if _, err := db.SessionLabeler(ctx, []byte("s")); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if end == nil { // a change that changes nothing ends nothing
+			if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &no}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := db.SessionLabeler(ctx, []byte("s")); err != nil {
+				t.Errorf("a change that changes nothing ended the session: %v", err)
+			}
+			end = func() error { return db.EndSessions(ctx, id) }
+		}
+		if err := end(); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err := db.SessionLabeler(ctx, []byte("s")); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: the session goes on: %v", name, err)
+		}
+		if _, err := db.RedeemLink(ctx, []byte("l"), []byte("t"), now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: the link still leads in: %v", name, err)
+		}
+		run(t, db, `UPDATE labelers SET disabled = 0, role = 'labeler'; DELETE FROM sessions; DELETE FROM sign_in_links`)
+	}
+
+	begin()
+	if l, err := db.RedeemLink(ctx, []byte("l"), []byte("t"), now.Add(time.Hour)); err != nil || l.ID != id {
+		t.Errorf("a link led to %+v, %v", l, err)
+	}
+	if _, err := db.RedeemLink(ctx, []byte("l"), []byte("u"), now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a link was used twice: %v", err)
+	}
+	if l, err := db.SessionLabeler(ctx, []byte("t")); err != nil || l.Name != "ann" {
+		t.Errorf("the link's session is %+v's, %v", l, err)
+	}
+}
+
+func TestTokens(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	db.Now = func() time.Time { return now }
+	id := addLabelers(t, db, "ann")[0]
+	first, err := db.CreateToken(ctx, id, "laptop", []byte("t"), now.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.CreateToken(ctx, id, "short", []byte("u"), now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(2 * time.Minute)
+	if l, err := db.TokenLabeler(ctx, []byte("t")); err != nil || l.ID != id {
+		t.Errorf("the token stands for %+v, %v", l, err)
+	}
+	if _, err := db.TokenLabeler(ctx, []byte("u")); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an expired token: %v", err)
+	}
+	if p, err := db.Person(ctx, id); err != nil || !p.LastSeen.Equal(now) {
+		t.Errorf("last seen at %v, %v; want %v", p.LastSeen, err, now)
+	}
+	used := now
+	now = now.Add(time.Second)
+	if err := db.RevokeToken(ctx, first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.TokenLabeler(ctx, []byte("t")); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a revoked token: %v", err)
+	}
+	got, err := db.Tokens(ctx, id)
+	want := Token{first, "laptop", now.Add(-121 * time.Second), now.Add(time.Hour - 121*time.Second), used, now}
+	if err != nil || len(got) != 2 || got[0] != want {
+		t.Errorf("tokens %+v, %v; want %+v first", got, err, want)
+	}
+	for _, err := range []error{db.RevokeToken(ctx, 99), db.EndSessions(ctx, 99), db.CreateLink(ctx, 99, nil, now)} {
+		if !errors.Is(err, ErrNotFound) {
+			t.Errorf("of nobody: %v", err)
+		}
+	}
+	if _, err := db.Tokens(ctx, 99); !errors.Is(err, ErrNotFound) {
+		t.Errorf("tokens of nobody: %v", err)
+	}
+	yes := true
+	if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour)); !errors.Is(err, ErrDisabled) {
+		t.Errorf("a link for somebody disabled: %v", err)
+	}
+	var actions []string
+	entries, _, err := db.Audit(ctx, 0, 100)
+	for _, e := range entries {
+		actions = append(actions, e.Action+" "+e.Object)
+	}
+	if want := "[person.change person 1 token.revoke token 1 token.create token 2 token.create token 1 person.create person 1]"; fmt.Sprint(actions) != want || err != nil {
+		t.Errorf("audit %v, %v; want %s", actions, err, want)
+	}
+}
+
+// The log of changes is only added to: names in it change when somebody is forgotten, and nothing else ever.
+func TestAuditIsFixed(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	addLabelers(t, db, "ann", "bob")
+	try := func(statement string) error {
+		return db.write(ctx, func(tx *sql.Tx) error { _, err := tx.Exec(statement); return err })
+	}
+	for range 2 {
+		for _, s := range []string{`DELETE FROM audit`, `UPDATE audit SET action = 'x'`, `UPDATE audit SET at = 0`, `UPDATE audit SET actor_id = 1`} {
+			if err := try(s); err == nil || !strings.Contains(err.Error(), "only added to") {
+				t.Errorf("%s: %v", s, err)
+			}
+		}
+		if _, err := db.Forget(ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
