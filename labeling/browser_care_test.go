@@ -96,18 +96,18 @@ func testAnnouncements(t *testing.T, browser context.Context) {
 	if live := evaluate[string](p, `document.querySelector("#announce").getAttribute("aria-live")`); live != "polite" {
 		t.Errorf("the live region is %q, want polite", live)
 	}
-	p.wait(`document.querySelector("#announce").textContent.startsWith("New task with 4 completions. Prompt: ")`)
+	p.wait(`document.querySelector("#announce").textContent.startsWith("New task with 4 responses. Prompt: ")`)
 	for _, step := range []struct{ keys, announced, label string }{
-		{"a1", "A in place 1. 3 left to place.", "Completion A, place 1"},
-		{"c1", "C in place 1, tied with A. 2 left to place.", "Completion C, place 1, tied with A"},
-		{"b1", "B in place 1, tied with A and C. 1 left to place.", "Completion B, place 1, tied with A and C"},
-		{"d3", "D in place 3. All placed. Enter submits.", "Completion D, place 3"},
-		{"a0", "A taken out. 1 left to place.", "Completion A, not placed"},
-		{"z", "Undone. All placed. Enter submits.", "Completion A, place 1, tied with B and C"},
+		{"a1", "A in place 1. 3 left to place.", "Response A, place 1"},
+		{"c1", "C in place 1, tied with A. 2 left to place.", "Response C, place 1, tied with A"},
+		{"b1", "B in place 1, tied with A and C. 1 left to place.", "Response B, place 1, tied with A and C"},
+		{"d3", "D in place 3. All placed. Enter submits.", "Response D, place 3"},
+		{"a0", "A taken out. 1 left to place.", "Response A, not placed"},
+		{"z", "Undone. All placed. Enter submits.", "Response A, place 1, tied with B and C"},
 	} {
 		p.keys(step.keys)
 		p.wait(fmt.Sprintf(`document.querySelector("#announce").textContent.trim() === %q`, step.announced))
-		p.wait(fmt.Sprintf(`document.querySelector(%q).getAttribute("aria-label") === %q`, card(step.label[len("Completion "):][:1]), step.label))
+		p.wait(fmt.Sprintf(`document.querySelector(%q).getAttribute("aria-label") === %q`, card(step.label[len("Response "):][:1]), step.label))
 	}
 }
 

@@ -171,6 +171,10 @@ func testTouch(t *testing.T, browser context.Context) {
 	p.touch(input.DispatchTouchEventTypeTouchStart, finger(fromX, fromY))
 	p.touch(input.DispatchTouchEventTypeTouchMove, finger(fromX, fromY+20))
 	p.wait(`document.querySelector(".ghost")`)
+	for x, y := p.inView(placeOf(2), .5, .5); y > 560; x, y = p.inView(placeOf(2), .5, .5) { // the page scrolls while a card is held near the bar
+		p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, 690))
+	}
+	p.touch(input.DispatchTouchEventTypeTouchMove, finger(180, 500))
 	x, y := p.inView(placeOf(2), .5, .5)
 	p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, y))
 	p.wait(`document.querySelector('[data-place="2"].over')`)

@@ -234,7 +234,7 @@ type box struct{ X, Y, Width, Height float64 } // CSS pixels in the window
 // still returns the element's box once two looks in a row agree, after scrolling it into view.
 func (p *tab) still(selector string) box {
 	p.t.Helper()
-	p.wait(fmt.Sprintf("document.querySelector(%q)", selector))
+	p.wait(fmt.Sprintf(`document.querySelector(%q) && document.getAnimations().every((a) => a.playState !== "running")`, selector))
 	evaluate[any](p, fmt.Sprintf(`void (() => {
 		const node = document.querySelector(%q), r = node.getBoundingClientRect(), bar = document.querySelector(".bar")?.getBoundingClientRect().top || innerHeight;
 		if (r.top < 0 || r.bottom > bar) node.scrollIntoView({block: "center"});

@@ -86,7 +86,8 @@ export function enableDragging(root, board) {
   function scroll() {
     if (!drag?.ghost) return;
     if (board.side()) return; // the strip is always in sight
-    const down = drag.y - (innerHeight - scrollZone);
+    const floor = document.querySelector(".bar")?.getBoundingClientRect().top || innerHeight;
+    const down = drag.y - (floor - scrollZone);
     const up = scrollZone - drag.y;
     const by = down > 0 ? down : up > 0 ? -up : 0;
     if (by !== 0) {

@@ -76,7 +76,7 @@ export class Form {
   }
 
   answers() {
-    return { ratings: structuredClone(this.ratings), confidence: this.confidence, flags: [...this.flags] };
+    return { ratings: this.rates ? structuredClone(this.ratings) : {}, confidence: this.confidence, flags: [...this.flags] };
   }
 
   /** Whether everything asked of a response has an answer. */
