@@ -1,6 +1,7 @@
 package labeling
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -187,10 +188,11 @@ func (s *Server) refused(err error) huma.StatusError {
 		return refusal{http.StatusConflict, "last_admin", "Nobody else is an admin. Make somebody one first.", ""}
 	case errors.Is(err, storage.ErrDisabled):
 		return refusal{http.StatusConflict, "disabled", "This person may no longer sign in.", ""}
-	case errors.Is(err, storage.ErrRanked):
-		return refusal{http.StatusConflict, "ranked", "You have ranked this task already.", ""}
-	case errors.Is(err, storage.ErrRanks):
-		return refusal{http.StatusUnprocessableEntity, "ranks", err.Error(), "ranks"}
+	}
+	for _, r := range answerRefusals {
+		if errors.Is(err, r.err) {
+			return refusal{r.status, r.code, cmp.Or(r.message, err.Error()), r.field}
+		}
 	}
 	s.log.Error("request", "error", err)
 	return refusal{http.StatusInternalServerError, "internal", "Something went wrong on the server; it has been logged.", ""}

@@ -25,7 +25,7 @@ func testOffline(t *testing.T, browser context.Context) {
 	p.signIn("ada", password)
 	texts := p.texts()
 	first := evaluate[string](p, `document.querySelector("#prompt-text").textContent`)
-	eventually(t, "the next task is fetched", func() bool { return w.requests("POST /api/tasks/next") == 2 })
+	p.wait(`performance.getEntriesByName(location.origin + "/api/tasks/next").length === 2`) // the next task has come
 	p.offline(true)
 	p.keys("a1b2c2d4" + kb.Enter)
 	p.wait(`document.querySelector("#prompt-text").textContent !== ` + quote(first) + ` && document.querySelectorAll("#pool .card").length === 4`)
@@ -113,7 +113,7 @@ func testNextTaskReady(t *testing.T, browser context.Context) {
 	p := openTab(t, browser, w.URL, 1280, 800)
 	p.signIn("ada", password)
 	texts := p.texts()
-	eventually(t, "the next task is fetched", func() bool { return w.requests("POST /api/tasks/next") == 2 })
+	p.wait(`performance.getEntriesByName(location.origin + "/api/tasks/next").length === 2`) // the next task has come
 	gate := make(chan struct{})
 	w.gate.Store(&gate)
 	p.keys("a1b2c3d4")

@@ -40,7 +40,7 @@ func (c *Client) Next(ctx context.Context) (*Task, error) {
 	if err := c.call(ctx, "/api/tasks/next", struct{}{}, &out); err != nil || out.Task == nil {
 		return nil, err
 	}
-	t := &Task{ID: out.Task.ID, Prompt: out.Task.Prompt}
+	t := &Task{ID: out.Task.ID, Prompt: out.Task.Prompt.Text}
 	for _, x := range out.Task.Completions {
 		t.Completions = append(t.Completions, x.Text)
 	}
@@ -49,9 +49,9 @@ func (c *Client) Next(ctx context.Context) (*Task, error) {
 
 // Rank submits the ranks of a task's completions, in the order shown.
 func (c *Client) Rank(ctx context.Context, id string, ranks []int, activeMS int64) error {
-	in := rankingJSON{Ranks: map[string]int{}, ActiveMS: activeMS, IdempotencyKey: id}
-	for i, r := range ranks {
-		in.Ranks[slot(i)] = r
+	in := rankingJSON{Ranks: slots(ranks), ActiveMS: activeMS, WallMS: activeMS, IdempotencyKey: id}
+	for i := range ranks {
+		in.Opened = append(in.Opened, slot(i)) // a program has read what it ranks
 	}
 	return c.call(ctx, "/api/tasks/"+id+"/ranking", in, nil)
 }

@@ -94,7 +94,7 @@ type Store interface {
 	sessionStore
 	peopleStore
 	auditStore
-	taskStore
+	workStore
 	progressStore
 }
 
@@ -103,6 +103,8 @@ type Server struct {
 	c     Config
 	store Store
 	log   *slog.Logger
+
+	rendered renderings // HTML of texts
 
 	hashing  *hashing
 	signIns  *signIns
@@ -133,6 +135,7 @@ func (s *Server) Handler() http.Handler {
 	s.auditAPI(api)
 	s.tasksAPI(api)
 	s.progressAPI(api)
+	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
 			s.refuse(c, refusal{http.StatusNotFound, "not_found", "There is no such address.", ""})

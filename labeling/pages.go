@@ -29,6 +29,8 @@ var pages = []page{
 	{"/enter", "enter", "", false},
 	{"/label", "label", storage.RoleLabeler, true},
 	{"/admin", "admin", storage.RoleAdmin, true},
+	{"/admin/people", "people", storage.RoleAdmin, true},
+	{"/admin/audit", "audit", storage.RoleAdmin, true},
 }
 
 // Pages shown in place of another.
@@ -38,7 +40,7 @@ var (
 )
 
 // roles in rising order: whoever has one may do all that those before it may.
-var roles = []string{"", storage.RoleLabeler, "reviewer", storage.RoleAdmin}
+var roles = []string{"", storage.RoleLabeler, storage.RoleReviewer, storage.RoleAdmin}
 
 // mayBe reports whether somebody with a role may do what takes at least another.
 func mayBe(role, least string) bool { return slices.Index(roles, role) >= slices.Index(roles, least) }

@@ -53,6 +53,7 @@ func (v *visitor) call(method, path, body string, headers ...string) (int, http.
 	if err != nil {
 		v.t.Fatal(err)
 	}
+	checkAnswer(v.t, method, path, answer.StatusCode, answer.Header, string(raw))
 	return answer.StatusCode, answer.Header, string(raw)
 }
 
@@ -136,21 +137,37 @@ func TestRankingsAreChecked(t *testing.T) {
 	v.signIn("ada")
 	id := v.next()
 	path := "/api/tasks/" + id + "/ranking"
+	send := func(ranks, more string) string { // with what every ranking must say
+		return `{"ranks":` + ranks + `,"opened":["A","B","C","D"],"idempotency_key":"k"` + more + `}`
+	}
+	const tied = `{"A":1,"B":1,"C":1,"D":1}`
 	for _, test := range []struct {
 		name, body string
 		status     int
 		contains   string
 	}{
-		{"no ranks", `{}`, 422, "expected required property ranks"},
-		{"missing slot", `{"ranks":{"A":1,"B":2,"C":3}}`, 422, "3 ranks for 4 completions"},
-		{"foreign slot", `{"ranks":{"A":1,"B":2,"C":3,"E":4}}`, 422, "lack completion D"},
-		{"gap", `{"ranks":{"A":1,"B":1,"C":3,"D":3}}`, 422, "without a gap"},
-		{"zero", `{"ranks":{"A":0,"B":1,"C":2,"D":3}}`, 422, "without a gap"},
-		{"fraction", `{"ranks":{"A":1.5,"B":1,"C":2,"D":3}}`, 422, `"field":"ranks.A`},
-		{"unknown field", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"rank":1}`, 422, "rank: unexpected property"},
-		{"more behind it", `{"ranks":{"A":1,"B":1,"C":1,"D":1}} {}`, 400, "after top-level value"},
+		{"no ranks", `{"opened":[],"idempotency_key":"k"}`, 422, "expected required property ranks"},
+		{"no key", `{"ranks":` + tied + `,"opened":["A","B","C","D"]}`, 422, "expected required property idempotency_key"},
+		{"empty key", `{"ranks":` + tied + `,"opened":["A","B","C","D"],"idempotency_key":""}`, 422, `"field":"idempotency_key"`},
+		{"nothing opened", `{"ranks":` + tied + `,"idempotency_key":"k"}`, 422, "expected required property opened"},
+		{"one not opened", `{"ranks":` + tied + `,"opened":["A","C","D"],"idempotency_key":"k"}`, 422, `"code":"opened"`},
+		{"another's opened", `{"ranks":` + tied + `,"opened":["A","B","C","D","E"],"idempotency_key":"k"}`, 422, `"code":"opened"`},
+		{"missing slot", send(`{"A":1,"B":2,"C":3}`, ""), 422, `There is no response`},
+		{"few", `{"ranks":{"A":1,"B":2,"C":3},"opened":["A","B","C"],"idempotency_key":"k"}`, 422, "3 ranks for 4 completions"},
+		{"foreign slot", send(`{"A":1,"B":2,"C":3,"E":4}`, ""), 422, "lack completion D"},
+		{"gap", send(`{"A":1,"B":1,"C":3,"D":3}`, ""), 422, "without a gap"},
+		{"zero", send(`{"A":0,"B":1,"C":2,"D":3}`, ""), 422, "without a gap"},
+		{"fraction", send(`{"A":1.5,"B":1,"C":2,"D":3}`, ""), 422, `"field":"ranks.A`},
+		{"unknown field", send(tied, `,"rank":1`), 422, "rank: unexpected property"},
+		{"unasked rating", send(tied, `,"ratings":{"A":{"overall":1},"B":{"overall":1},"C":{"overall":1},"D":{"overall":1}}`), 422, `"code":"answers"`},
+		{"unasked confidence", send(tied, `,"confidence":3`), 422, `"code":"answers"`},
+		{"confidence beyond", send(tied, `,"confidence":6`), 422, `"field":"confidence"`},
+		{"unknown flag", send(tied, `,"flags":["boring"]`), 422, `"field":"flags[0]"`},
+		{"flag twice", send(tied, `,"flags":["unsafe","unsafe"]`), 422, `"code":"answers"`},
+		{"a revision of nothing", send(tied, `,"revision":1`), 409, `"code":"revision"`},
+		{"more behind it", send(tied, "") + ` {}`, 400, "after top-level value"},
 		{"not JSON", `ranks`, 400, "cannot be read"},
-		{"negative time", `{"ranks":{"A":1,"B":1,"C":1,"D":1},"active_ms":-1}`, 422, "active_ms: expected number"},
+		{"negative time", send(tied, `,"active_ms":-1`), 422, "active_ms: expected number"},
 		{"too large", `{"comment":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "too large"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,13 +179,13 @@ func TestRankingsAreChecked(t *testing.T) {
 	if n := len(w.rankings(t)); n != 0 {
 		t.Errorf("%d rankings after refusals only", n)
 	}
-	v.want("POST", "/api/tasks/0123/ranking", `{"ranks":{"A":1,"B":1}}`, 404, "not yours or does not exist")
+	v.want("POST", "/api/tasks/0123/ranking", send(tied, ""), 404, "not yours or does not exist")
 	v.want("POST", "/api/tasks/0123/heartbeat", `{}`, 404, "")
 	v.want("POST", "/api/tasks/"+id+"/heartbeat", `{}`, 200, "lease_expires_at")
-	const whole = `{"ranks":{"A":2,"B":1,"C":1,"D":3},"active_ms":10,"idempotency_key":"k"}`
-	v.want("POST", path, whole, 201, `"accepted":true,"extra":false,"progress":{"done":1,"remaining":0,"today":1}`)
+	whole := send(`{"A":2,"B":1,"C":1,"D":3}`, `,"active_ms":10,"confidence":null`)
+	v.want("POST", path, whole, 201, `"accepted":true,"extra":false,"revision":1,"feedback":null,"standing":{"done":1,"remaining":0,"today":1,"today_active_ms":10,"pace_ms":10,"training_left":0,"paused":null}`)
 	v.want("POST", path, whole, 201, `"accepted":true`)
-	v.want("POST", path, strings.Replace(whole, `"k"`, `"l"`, 1), 409, "ranked this task already")
+	v.want("POST", path, strings.Replace(whole, `"k"`, `"l"`, 1), 409, `"code":"revision"`)
 	v.want("POST", "/api/tasks/next", "{}", 200, `"task":null`)
 	if got := w.rankings(t); len(got) != 1 || len(got[0]) != 4 {
 		t.Errorf("the database holds %v", got)
@@ -202,7 +219,7 @@ func TestBlindAndDrawn(t *testing.T) {
 				order += c.Text + " "
 			}
 			orders[name] = append(orders[name], order)
-			v.want("POST", "/api/tasks/"+out.Task.ID+"/ranking", `{"ranks":{"A":1,"B":2,"C":3,"D":4,"E":5}}`, 201, "")
+			v.want("POST", "/api/tasks/"+out.Task.ID+"/ranking", `{"ranks":{"A":1,"B":2,"C":3,"D":4,"E":5},"opened":["A","B","C","D","E"],"idempotency_key":"`+out.Task.ID+`"}`, 201, "")
 		}
 	}
 	for _, name := range models {
@@ -323,7 +340,7 @@ func FuzzRanking(f *testing.F) {
 	v := w.visitor(f)
 	v.signIn("ada")
 	path := w.URL + "/api/tasks/" + v.next() + "/ranking"
-	f.Add([]byte(`{"ranks":{"A":1,"B":2,"C":3}}`))
+	f.Add([]byte(`{"ranks":{"A":1,"B":2,"C":3,"D":3},"opened":["A","B","C","D"],"idempotency_key":"k","confidence":null,"flags":[],"ratings":{},"revision":0}`))
 	f.Add([]byte(`{"ranks":{"A":9223372036854775808}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		answer, err := v.http.Post(path, "application/json", bytes.NewReader(body))

@@ -7,24 +7,7 @@ import (
 	"time"
 )
 
-// Progress is how far one labeler has come.
-type Progress struct {
-	Done      int // rankings made
-	Remaining int // tasks still open to them
-	Today     int // rankings made since midnight, server time
-}
-
-// LabelerProgress counts what a labeler has done and what is left for them.
-func (db *DB) LabelerProgress(ctx context.Context, labelerID int64) (p Progress, err error) {
-	err = db.r.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM rankings WHERE labeler_id = :me AND replaced = 0),
-		(SELECT count(*) FROM rankings WHERE labeler_id = :me AND replaced = 0 AND created_at >= :midnight),
-		(SELECT count(*) FROM tasks WHERE open = 1 AND assigned_to IS NULL) + (SELECT count(*) FROM tasks WHERE open = 1 AND assigned_to = :me)
-		- (SELECT count(*) FROM tasks t WHERE t.open = 1 AND t.overlap > 1 AND EXISTS (SELECT 1 FROM rankings r WHERE r.task_id = t.id AND r.labeler_id = :me))`,
-		sql.Named("me", labelerID), sql.Named("midnight", db.midnight())).Scan(&p.Done, &p.Today, &p.Remaining)
-	return p, err
-}
-
+// midnight is when today began, server time.
 func (db *DB) midnight() int64 {
 	y, m, d := db.Now().Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, db.Now().Location()).UnixMilli()

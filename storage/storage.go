@@ -3,7 +3,8 @@
 // The schema itself guards the data: foreign keys, checks and triggers see to it
 // that a ranking covers exactly its task's completions, whoever writes.
 //
-// One connection writes, in immediate transactions; others read beside it (WAL).
+// One transaction writes at a time; others read beside it (WAL). What labelers do is
+// committed in groups.
 // A DB may be used concurrently.
 package storage
 
@@ -17,6 +18,7 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -28,10 +30,26 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists is returned when a name is taken.
 	ErrExists = errors.New("exists already")
-	// ErrNoTask is returned by Lease when nothing is left for the labeler.
+	// ErrNoTask is returned by Next when nothing is left for the labeler.
 	ErrNoTask = errors.New("no task left")
-	// ErrRanked is returned by Submit when the labeler has ranked the task before.
+	// ErrRanked is returned by SetTask for a change that cannot be made once a task has been ranked.
 	ErrRanked = errors.New("ranked already")
+	// ErrImported is returned for a file that was brought in before.
+	ErrImported = errors.New("imported before")
+	// ErrHolding is returned by Next when the labeler holds as many tasks as one may.
+	ErrHolding = errors.New("two tasks are in hand already")
+	// ErrRevision is returned by Submit and Skip when the answer they replace is not the current one.
+	ErrRevision = errors.New("another answer holds")
+	// ErrTooLate is returned by Submit and Skip for a change of an answer that is not among the labeler's last ten.
+	ErrTooLate = errors.New("only the last ten answers can be changed")
+	// ErrKey is returned by Submit and Skip when the idempotency key belongs to another answer.
+	ErrKey = errors.New("the key belongs to another answer")
+	// ErrUnopened is returned by Submit when a response was not read through that must be.
+	ErrUnopened = errors.New("not every response was opened")
+	// ErrAnswers is returned by Submit when ratings, answers, confidence or flags are not those asked for.
+	ErrAnswers = errors.New("the answers do not fit what is asked")
+	// ErrDraft is returned by SaveDraft when the draft it is based on is not the stored one.
+	ErrDraft = errors.New("the draft has changed")
 	// ErrRanks is returned when ranks do not cover the task's completions from 1 without a gap.
 	ErrRanks = errors.New("ranks do not fit the task")
 )
@@ -44,8 +62,11 @@ type DB struct {
 	// Now is the clock, replaced in tests.
 	Now func() time.Time
 
-	w *sql.DB // one connection
-	r *sql.DB
+	w       *sql.DB // one connection
+	r       *sql.DB
+	reads   *reader // on r
+	group   *group  // on a connection of its own
+	writing sync.Mutex
 }
 
 // Open opens the database file, creating it if need be, and brings its schema up
@@ -67,12 +88,15 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
+// readers is how many connections read at once.
+const readers = 8
+
 func open(path string) (*DB, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, errors.New("is a directory")
 	}
 	dsn := func(more string) string {
-		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: "_journal_mode=WAL&_busy_timeout=5000&_foreign_keys=on&_synchronous=NORMAL" + more}).String()
+		return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: "_journal_mode=WAL&_busy_timeout=5000&_foreign_keys=on&_synchronous=FULL" + more}).String()
 	}
 	w, err := sql.Open("sqlite3", dsn("&_txlock=immediate&_secure_delete=on")) // what is deleted does not stay in the file
 	if err != nil {
@@ -84,8 +108,16 @@ func open(path string) (*DB, error) {
 		w.Close()
 		return nil, err
 	}
-	r.SetMaxOpenConns(8)
-	return &DB{Now: time.Now, w: w, r: r}, nil
+	r.SetMaxOpenConns(readers)
+	r.SetMaxIdleConns(readers)
+	g, err := sql.Open("sqlite3", dsn(""))
+	if err != nil {
+		return nil, errors.Join(err, w.Close(), r.Close())
+	}
+	g.SetMaxOpenConns(1)
+	db := &DB{Now: time.Now, w: w, r: r, reads: &reader{db: r}}
+	db.group = newGroup(g, &db.writing)
+	return db, nil
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
@@ -147,10 +179,12 @@ func (db *DB) checkForeignKeys(ctx context.Context) error {
 }
 
 // Close closes the database.
-func (db *DB) Close() error { return errors.Join(db.r.Close(), db.w.Close()) }
+func (db *DB) Close() error { return errors.Join(db.r.Close(), db.group.close(), db.w.Close()) }
 
-// write runs f in one immediate transaction.
+// write runs f in one immediate transaction of its own. What labelers do all the time goes through change instead.
 func (db *DB) write(ctx context.Context, f func(tx *sql.Tx) error) error {
+	db.writing.Lock() // for its turn: the other writing connection would wait for the file by trying again and again
+	defer db.writing.Unlock()
 	tx, err := db.w.BeginTx(ctx, nil)
 	if err != nil {
 		return err

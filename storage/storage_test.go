@@ -73,21 +73,23 @@ func TestLeaseSubmitRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Prompt != "prompt 0" || !reflect.DeepEqual(a.Texts, []string{"completion 2 of 0", "completion 1 of 0", "completion 0 of 0"}) {
-		t.Errorf("leased %+v", a)
+	w, err := db.Work(ctx, me, a.PublicID)
+	want := []Response{{"completion 2 of 0", nil}, {"completion 1 of 0", nil}, {"completion 0 of 0", nil}}
+	if err != nil || w.Prompt != "prompt 0" || !reflect.DeepEqual(w.Responses, want) {
+		t.Errorf("leased %+v, %v", w, err)
 	}
 	again, err := db.Lease(ctx, me, time.Minute, nil) // the same one, in the order drawn before
-	if err != nil || again.PublicID != a.PublicID || !reflect.DeepEqual(again.Texts, a.Texts) {
+	if err != nil || again.PublicID != a.PublicID {
 		t.Errorf("a reload got %+v, %v", again, err)
 	}
 	s := Submission{LabelerID: me, PublicID: a.PublicID, Ranks: []int{1, 1, 2}, ActiveMS: 1234, Comment: "hm", Key: "k"}
 	for range 2 { // the second is the same answer sent again
-		if extra, err := db.Submit(ctx, s); err != nil || extra {
-			t.Fatalf("extra %v, %v", extra, err)
+		if out, err := db.Submit(ctx, s); err != nil || out != (Submitted{Revision: 1}) {
+			t.Fatalf("%+v, %v", out, err)
 		}
 	}
 	s.Key = "other"
-	if _, err := db.Submit(ctx, s); !errors.Is(err, ErrRanked) {
+	if _, err := db.Submit(ctx, s); !errors.Is(err, ErrRevision) {
 		t.Errorf("a second answer: %v", err)
 	}
 	if _, err := db.Lease(ctx, me, time.Minute, backwards); !errors.Is(err, ErrNoTask) {
@@ -104,14 +106,14 @@ func TestLeaseSubmitRead(t *testing.T) {
 		string(r.Completions[2].Sampling) != `{"temperature":0.7}` {
 		t.Errorf("read back %+v", r)
 	}
-	p, err := db.LabelerProgress(ctx, me)
-	if err != nil || p != (Progress{Done: 1, Today: 1}) {
-		t.Errorf("progress %+v, %v", p, err)
+	p, err := db.Standing(ctx, me)
+	if err != nil || p != (Standing{Done: 1, Today: 1, TodayActiveMS: 1234, PaceMS: 1234}) {
+		t.Errorf("standing %+v, %v", p, err)
 	}
 	o, err := db.Overview(ctx)
-	want := Overview{Tasks: 1, Overlap: 1, Rankings: 1, Needed: 1, Labelers: []LabelerOverview{{"ann", 1, 1, 1234}}}
-	if err != nil || !reflect.DeepEqual(o, want) {
-		t.Errorf("overview %+v, %v; want %+v", o, err, want)
+	overview := Overview{Tasks: 1, Overlap: 1, Rankings: 1, Needed: 1, Labelers: []LabelerOverview{{"ann", 1, 1, 1234}}}
+	if err != nil || !reflect.DeepEqual(o, overview) {
+		t.Errorf("overview %+v, %v; want %+v", o, err, overview)
 	}
 }
 
@@ -284,9 +286,9 @@ func TestLateAnswerIsKeptAsExtra(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, a := range []Assignment{second, first} {
-		extra, err := db.Submit(ctx, Submission{LabelerID: ids[1-i], PublicID: a.PublicID, Ranks: []int{1, 2}})
-		if err != nil || extra != (i == 1) {
-			t.Errorf("answer %d: extra %v, %v", i, extra, err)
+		out, err := db.Submit(ctx, Submission{LabelerID: ids[1-i], PublicID: a.PublicID, Ranks: []int{1, 2}})
+		if err != nil || out.Extra != (i == 1) {
+			t.Errorf("answer %d: %+v, %v", i, out, err)
 		}
 	}
 	if got := all(t, db); len(got) != 2 {

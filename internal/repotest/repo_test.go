@@ -42,15 +42,17 @@ var allowed = map[string][]string{
 	"reward": {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
 	"ppo":    {"gpt", "internal/checkpoint", "internal/metrics", "internal/objective", "internal/optim", "internal/rng"},
 
-	"labeling": {"internal/rng", "internal/stats", "storage"},
-	"compare":  {"gpt", "internal/report", "internal/stats"},
+	"labeling":          {"internal/rng", "internal/stats", "labeling/exchange", "labeling/render", "storage"},
+	"labeling/exchange": {"internal/dataset", "storage"}, // files of rankings and the database; neither knows the other
+	"labeling/render":   {},                              // texts in, HTML out
+	"compare":           {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
 	"configs": {"compare", "internal/chat", "labeling", "ppo", "reward", "sft"},
 
 	// wiring, and nobody imports it
 	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/conversation", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
-		"internal/report", "internal/rng", "internal/stats", "labeling", "ppo", "reward", "sft", "storage"},
+		"internal/report", "internal/rng", "internal/stats", "labeling", "labeling/exchange", "ppo", "reward", "sft", "storage"},
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print
@@ -67,6 +69,8 @@ var only = []struct {
 	{"github.com/gin-gonic/", "HTTP is labeling's", regexp.MustCompile(`^labeling/`)},
 	{"github.com/spf13/viper", "settings are configs'", regexp.MustCompile(`^configs/`)},
 	{"github.com/spf13/cobra", "the command line is cmd's", regexp.MustCompile(`^cmd/rlhf/`)},
+	{"github.com/yuin/goldmark", "markdown is rendered in one place, and cleaned there", regexp.MustCompile(`^labeling/render/`)},
+	{"github.com/microcosm-cc/bluemonday", "markdown is rendered in one place, and cleaned there", regexp.MustCompile(`^labeling/render/`)},
 	{"github.com/mattn/go-sqlite3", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"github.com/pressly/goose", "the database is storage's", regexp.MustCompile(`^storage/`)},
 	{"github.com/parquet-go/", "files of data are dataset's", regexp.MustCompile(`^internal/dataset/`)},

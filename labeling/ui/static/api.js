@@ -43,7 +43,7 @@ function said(error, status) {
 
 const patience = 20_000; // ms until an answer that does not come counts as none
 
-async function call(method, path, body, keepalive = false) {
+export async function call(method, path, body, keepalive = false) {
   const options = { method, keepalive, headers: { Accept: "application/json" }, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(patience) };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
@@ -86,8 +86,6 @@ export const submitRanking = (id, ranking) => call("POST", task(id, "/ranking"),
 export const skipTask = (id, skip) => call("POST", task(id, "/skip"), skip);
 export const recentTasks = () => call("GET", "/tasks/recent");
 export const guidelines = (project) => call("GET", `/guidelines?project=${encodeURIComponent(project)}`);
-export const adminProgress = () => call("GET", "/admin/progress");
-export const adminAgreement = () => call("GET", "/admin/agreement");
 
 /** The address of the sign-in page that leads back to this one. */
 export function signInAddress(reason) {
@@ -95,3 +93,5 @@ export function signInAddress(reason) {
   if (reason) query.set("reason", reason);
   return `/?${query}`;
 }
+export const adminProgress = () => call("GET", "/admin/progress");
+export const adminAgreement = () => call("GET", "/admin/agreement");

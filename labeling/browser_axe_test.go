@@ -1,0 +1,134 @@
+package labeling_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// axeSource is axe-core, which `npm ci --prefix labeling/testdata/axe` installs.
+var axeSource = sync.OnceValues(func() (string, error) {
+	raw, err := os.ReadFile("testdata/axe/node_modules/axe-core/axe.min.js")
+	return string(raw), err
+})
+
+// needAxe skips the test where axe-core is not installed, or fails it where that has been promised: with CI=true.
+func needAxe(t *testing.T) {
+	t.Helper()
+	if _, err := axeSource(); err != nil {
+		const missing = "axe-core is not installed: run `npm ci --prefix labeling/testdata/axe`"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+}
+
+// axe returns what axe-core finds on the page that is serious or critical by WCAG 2.2 A and AA and its own best practices.
+func (p *tab) axe() (faults []string) {
+	p.t.Helper()
+	source, err := axeSource()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if !evaluate[bool](p, `"axe" in window`) {
+		evaluate[any](p, "void (() => {"+source+"})()")
+	}
+	var found []struct {
+		ID, Impact, Help string
+		Nodes            []struct {
+			HTML           string
+			FailureSummary string
+		}
+	}
+	text := evaluate[string](p, `axe.run(document, {resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(({violations}) => JSON.stringify(violations))`)
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, v := range found {
+		if v.Impact != "serious" && v.Impact != "critical" {
+			continue
+		}
+		for _, node := range v.Nodes {
+			faults = append(faults, fmt.Sprintf("%s (%s): %s: %.300s: %s", v.ID, v.Impact, v.Help, node.HTML, strings.Join(strings.Fields(node.FailureSummary), " ")))
+		}
+	}
+	return faults
+}
+
+// accessible lets axe-core look at the page as it stands, narrow and wide, in both themes.
+func (p *tab) accessible(state string) {
+	p.t.Helper()
+	for _, width := range []int64{390, 1440} {
+		p.do(chromedp.EmulateViewport(width, 900))
+		for _, scheme := range []string{"light", "dark"} {
+			p.prefer("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
+			p.wait(fmt.Sprintf(`innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches`, width, scheme))
+			for _, fault := range p.axe() {
+				p.t.Errorf("%s, %s, %d px wide: %s", state, scheme, width, fault)
+			}
+		}
+	}
+}
+
+// speak opens pages in a language from here on.
+func (p *tab) speak(lang string) {
+	p.t.Helper()
+	evaluate[any](p, fmt.Sprintf(`void (document.cookie = "rlhf_lang=%s; path=/; samesite=lax")`, lang))
+}
+
+// TestBrowserAxe lets axe-core look at every page, in its states, in both languages.
+func TestBrowserAxe(t *testing.T) {
+	needAxe(t)
+	browser := startBrowser(t)
+	for _, lang := range []string{"en", "zh"} {
+		t.Run(lang, func(t *testing.T) { testAxe(t, browser, lang) })
+	}
+}
+
+func testAxe(t *testing.T, browser context.Context, lang string) {
+	w := newWorld(t, reviews)
+	p := openTab(t, browser, w.URL, 1440, 900)
+	p.open("/")
+	p.wait(`document.querySelector("#name")`)
+	p.speak(lang)
+	p.open("/?reason=expired")
+	p.wait(`document.querySelector("#notice:not([hidden])")`)
+	p.accessible("sign-in")
+	p.signIn("boss", password)
+	p.accessible("label, unranked")
+	p.keys("a1b1c2")
+	p.accessible("label, half ranked")
+	p.keys("?")
+	p.wait(`document.querySelector("#help").open`)
+	p.accessible("label, help")
+	for _, page := range adminPages {
+		p.visit(page.path)
+		if page.open != "" {
+			p.click(page.open)
+			p.wait(`document.querySelector("dialog[open]")`)
+		}
+		p.accessible(strings.TrimSpace(page.path + " " + page.open))
+	}
+	p.open("/nothing")
+	p.wait(`document.querySelector("main.message")`)
+	p.accessible("missing")
+}
+
+// adminPages are the pages of admins and reviewers, with the dialogs that their buttons open.
+var adminPages = []struct{ path, open string }{
+	{"/admin", ""},
+	{"/admin/people", ""},
+	{"/admin/people", "#new"},
+	{"/admin/people", what("link")},
+	{"/admin/people", what("tokens")},
+	{"/admin/people", what("password")},
+	{"/admin/people", what("forget")},
+	{"/admin/audit", ""},
+}
