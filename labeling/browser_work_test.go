@@ -320,7 +320,9 @@ func (v *visitor) oneTimeLink(name string) string {
 			Name string
 		}
 	}
-	v.get("/api/admin/people", &people)
+	if err := json.Unmarshal([]byte(v.want("GET", "/api/admin/people", "", 200, "")), &people); err != nil {
+		v.t.Fatal(err)
+	}
 	for _, person := range people.People {
 		if person.Name == name {
 			var link struct{ URL string }
@@ -333,11 +335,4 @@ func (v *visitor) oneTimeLink(name string) string {
 	}
 	v.t.Fatalf("%s is not among %v", name, people)
 	return ""
-}
-
-func (v *visitor) get(path string, into any) {
-	v.t.Helper()
-	if err := json.Unmarshal([]byte(v.want("GET", path, "", 200, "")), into); err != nil {
-		v.t.Fatal(err)
-	}
 }
