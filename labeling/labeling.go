@@ -99,6 +99,8 @@ type Store interface {
 	dataStore
 	progressStore
 	figureStore
+	reviewStore
+	flagStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -148,6 +150,8 @@ func (s *Server) Handler() http.Handler {
 	s.exchangeAPI(api)
 	s.progressAPI(api)
 	s.figuresAPI(api)
+	s.reviewAPI(api)
+	s.flagsAPI(api)
 	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
