@@ -96,8 +96,11 @@ type Store interface {
 	peopleStore
 	auditStore
 	workStore
+	dataStore
 	progressStore
 	figureStore
+	reviewStore
+	flagStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -142,8 +145,13 @@ func (s *Server) Handler() http.Handler {
 	s.peopleAPI(api)
 	s.auditAPI(api)
 	s.tasksAPI(api)
+	s.projectsAPI(api)
+	s.adminTasksAPI(api)
+	s.exchangeAPI(api)
 	s.progressAPI(api)
 	s.figuresAPI(api)
+	s.reviewAPI(api)
+	s.flagsAPI(api)
 	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
