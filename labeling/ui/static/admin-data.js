@@ -27,6 +27,7 @@ export function dataSection({ id }) {
   at("import-kind").replaceChildren(...Object.keys(kinds).filter((kind) => kind !== "repeat").map((kind) => element("option", { value: kind }, kindName(kind))));
   at("import-what").addEventListener("change", () => (at("import-kind").disabled = at("import-what").value === "rankings"));
   const form = at("import-form");
+  at("import-file").addEventListener("change", () => (at("import-name").textContent = at("import-file").files[0]?.name ?? t("import.nofile")));
   onSubmit(form, async () => {
     const file = form.elements.file.files[0];
     if (!file) throw Object.assign(new Error(t("import.nofile")), { status: 422, field: "file" });
