@@ -270,3 +270,57 @@ func parseMessages(text sql.NullString) (messages []Message, err error) {
 	}
 	return messages, err
 }
+
+// Decisions calls each for the reviewers' decisions on tasks that f takes, by task, as rankings: the labeler is the
+// reviewer, and the comment their note.
+func (v *View) Decisions(ctx context.Context, f Filter, each func(Ranking) error) error {
+	where, args := f.where()
+	rows, err := v.tx.QueryContext(ctx, `SELECT d.id, d.task_id, d.created_at, d.note, l.id, l.name, l.pseudonym, t.project_id, t.kind
+		FROM decisions d JOIN tasks t ON t.id = d.task_id JOIN labelers l ON l.id = d.reviewer_id
+		WHERE d.replaced = 0 AND `+where+` ORDER BY d.task_id`, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r Ranking
+		var at int64
+		if err := rows.Scan(&r.ID, &r.TaskID, &at, &r.Comment, &r.LabelerID, &r.Labeler, &r.Pseudonym, &r.Project, &r.Kind); err != nil {
+			return err
+		}
+		r.CreatedAt = time.UnixMilli(at).UTC()
+		t, err := readTask(ctx, v.tx, r.TaskID)
+		if err != nil {
+			return err
+		}
+		r.Prompt, r.System, r.Messages, r.PromptTokens, r.Completions = t.Prompt, t.System, t.Messages, t.Tokens, t.Completions
+		if r.Ranks, err = decisionRanks(ctx, v.tx, r.ID); err != nil {
+			return err
+		}
+		if err := CheckRanks(r.Ranks, len(r.Completions)); err != nil {
+			return fmt.Errorf("decision %d: %w", r.ID, err)
+		}
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// decisionRanks returns the ranks of a decision in the order of the task's completions.
+func decisionRanks(ctx context.Context, q queryer, decision int64) (ranks []int, err error) {
+	rows, err := q.QueryContext(ctx, `SELECT i.rank FROM decision_items i JOIN task_completions tc ON tc.task_id = i.task_id AND tc.completion_id = i.completion_id
+		WHERE i.decision_id = ? ORDER BY tc.position`, decision)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var rank int
+		if err := rows.Scan(&rank); err != nil {
+			return nil, err
+		}
+		ranks = append(ranks, rank)
+	}
+	return ranks, rows.Err()
+}

@@ -32,6 +32,10 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrNoTask is returned by Next when nothing is left for the labeler.
 	ErrNoTask = errors.New("no task left")
+	// ErrRanked is returned by SetTask for a change that cannot be made once a task has been ranked.
+	ErrRanked = errors.New("ranked already")
+	// ErrImported is returned for a file that was brought in before.
+	ErrImported = errors.New("imported before")
 	// ErrHolding is returned by Next when the labeler holds as many tasks as one may.
 	ErrHolding = errors.New("two tasks are in hand already")
 	// ErrRevision is returned by Submit and Skip when the answer they replace is not the current one.

@@ -15,6 +15,7 @@ import (
 
 	"rlhf/internal/dataset"
 	"rlhf/labeling"
+	"rlhf/labeling/exchange"
 	"rlhf/storage"
 )
 
@@ -106,7 +107,7 @@ func (d *demo) label(ctx context.Context) error {
 	}
 	var m labeling.Measure
 	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error {
-		d.rankings = append(d.rankings, exchanged(r))
+		d.rankings = append(d.rankings, exchange.Exchanged(r, false))
 		return m.Add(r)
 	})
 	if err != nil {

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"rlhf/configs"
-	"rlhf/internal/dataset"
 	"rlhf/internal/stats"
 	"rlhf/labeling"
 	"rlhf/storage"
@@ -18,7 +17,8 @@ import (
 func (a *app) labelCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "label", Short: "Collect human rankings: serve the web application, import, export, statistics"}
 	cmd.AddCommand(a.labelUserCommand(), a.labelLinkCommand(), a.labelTokenCommand(), a.labelForgetCommand(), a.labelAuditCommand(),
-		a.labelImportCommand(), a.labelServeCommand(), a.labelStatsCommand(), a.labelExportCommand())
+		a.labelProjectCommand(), a.labelGuidelineCommand(), a.labelTaskCommand(), a.labelImportCommand(), a.labelServeCommand(), a.labelStatsCommand(), a.labelExportCommand(),
+		a.labelCheckCommand(), a.labelBackupCommand())
 	return cmd
 }
 
@@ -39,104 +39,23 @@ func (a *app) withDB(use, short string, sections []string, f func(ctx context.Co
 	return required(cmd, "db")
 }
 
-func (a *app) labelImportCommand() *cobra.Command {
-	var data, rankings []string
-	var how *dataset.Options
-	cmd := a.withDB("import --db FILE [--data FILE…] [--rankings FILE…]", "Add tasks to rank, or rankings made elsewhere", []string{"label"}, func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error {
-		c, err := a.settings(cmd.Flags())
-		if err != nil {
-			return err
+// thereDB is a command on a labeling database that must be there.
+func (a *app) thereDB(use, short string, f func(ctx context.Context, cmd *cobra.Command, db *storage.DB) error) *cobra.Command {
+	cmd := a.withDB(use, short, nil, f)
+	cmd.Flag("db").Usage = "labeling database"
+	run := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, err := os.Stat(cmd.Flag("db").Value.String()); err != nil {
+			return failure{err}
 		}
-		if len(data)+len(rankings) == 0 {
-			return errors.New("nothing to import: name files with --data or --rankings")
-		}
-		var tasks []storage.Task
-		for _, path := range data {
-			groups, err := dataset.Collect(dataset.Groups(a.reading(), path))
-			if err != nil {
-				return err
-			}
-			for i, g := range groups {
-				if k := len(g.Completions); k < storage.MinK || k > storage.MaxK {
-					return fmt.Errorf("%s: prompt %d (%.40q): %d completions, expected %d to %d", path, i+1, g.Prompt, k, storage.MinK, storage.MaxK)
-				}
-				t := storage.Task{Prompt: g.Prompt, Tokens: g.Tokens, Overlap: c.Label.Overlap}
-				for _, x := range g.Completions {
-					t.Completions = append(t.Completions, storage.Completion(completionOf(x)))
-				}
-				tasks = append(tasks, t)
-			}
-		}
-		list, err := a.preferences(ctx, how, rankings)
-		if err != nil {
-			return err
-		}
-		made, err := a.stored(how, list)
-		if err != nil {
-			return err
-		}
-		if err := db.AddTasks(ctx, tasks); err != nil {
-			return err
-		}
-		if _, err := db.AddRankings(ctx, 0, made); err != nil {
-			return err
-		}
-		a.say("added %d tasks and %d rankings", len(tasks), len(made))
-		return nil
-	})
-	cmd.Flags().StringSliceVar(&data, "data", nil, `.jsonl files of {"prompt","completions":[{"model","text"}]}, or what the sample command wrote`)
-	cmd.Flags().StringSliceVar(&rankings, "rankings", nil, "files of rankings in any format that data formats lists")
-	how = a.preferenceFlags(cmd)
+		return run(cmd, args)
+	}
 	return cmd
 }
 
-func completionOf(c dataset.Completion) storage.Completion {
-	return storage.Completion{Model: c.Model, Text: c.Text, Tokens: c.Tokens, Sampling: c.Sampling}
-}
-
-// storedRanking turns the exchange format into the database's.
-func storedRanking(r dataset.Ranking) storage.Ranking {
-	prompt, texts := r.Plain()
-	out := storage.Ranking{Prompt: prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
-		ActiveMS: r.ActiveMS, Comment: r.Comment, Shown: r.Shown}
-	for i, c := range r.Completions {
-		c.Text = texts[i]
-		out.Completions = append(out.Completions, completionOf(c))
-	}
-	return out
-}
-
-// exchanged is the inverse of storedRanking.
-func exchanged(r storage.Ranking) dataset.Ranking {
-	out := dataset.Ranking{Prompt: r.Prompt, PromptTokens: r.PromptTokens, Ranks: r.Ranks, Labeler: r.Labeler, CreatedAt: r.CreatedAt,
-		ActiveMS: r.ActiveMS, Comment: r.Comment, Extra: r.Extra, Shown: r.Shown}
-	for _, c := range r.Completions {
-		out.Completions = append(out.Completions, dataset.Completion{Model: c.Model, Text: c.Text, Tokens: c.Tokens, Sampling: c.Sampling})
-	}
-	return out
-}
-
-func (a *app) labelExportCommand() *cobra.Command {
-	e := export{}
-	cmd := a.withDB("export --db FILE [--out FILE] [--format NAME]", "Write the rankings, as JSON lines that keep everything or in one of the field's formats", nil, func(ctx context.Context, _ *cobra.Command, db *storage.DB) error {
-		return a.export(e, func(yield func(dataset.Ranking, error) bool) {
-			stopped := errors.New("stopped")
-			err := db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error {
-				if !yield(exchanged(r), nil) {
-					return stopped
-				}
-				return nil
-			})
-			if err != nil && !errors.Is(err, stopped) {
-				yield(dataset.Ranking{}, err)
-			}
-		})
-	})
-	cmd.Flags().StringVar(&e.out, "out", "-", "file, - for the standard output; .gz and .zst compress")
-	cmd.Flags().StringVar(&e.format, "format", "rankings", "one of "+writable())
-	cmd.Flags().BoolVar(&e.skipBad, "skip_bad", false, "count rankings that the format cannot hold, and go on")
-	exportFlags(cmd, &e)
-	return cmd
+// projectFlag names a project.
+func projectFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().StringVar(name, "project", "default", "project of the database")
 }
 
 func (a *app) labelStatsCommand() *cobra.Command {

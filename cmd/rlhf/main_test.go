@@ -21,7 +21,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "reviews": reviewFiles, "peermodel": peerModel,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "waits": waits, "flipbit": flipBit, "damage": damage, "reviews": reviewFiles, "peermodel": peerModel,
 			"killed": killed, "samerun": sameRun, "bytes": writeBytes},
 		Condition: condition,
 	})

@@ -9,16 +9,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rlhf/internal/dataset"
-	"rlhf/storage"
 )
 
 // preferenceFlags adds the flags that say how files of preferences are read.
@@ -43,37 +40,6 @@ func (a *app) preferences(ctx context.Context, o *dataset.Options, files []strin
 		out = append(out, r)
 	}
 	a.tell(o.Report, dataset.KindRankings)
-	return out, nil
-}
-
-// stored turns rankings of files into the database's and says what that does not hold. One of more completions than
-// it can show is an error, or is counted.
-func (a *app) stored(o *dataset.Options, list []dataset.Ranking) (out []storage.Ranking, err error) {
-	lost := map[dataset.Trait]int{}
-	many := 0
-	for i, r := range list {
-		if k := len(r.Completions); k > storage.MaxK {
-			if !o.SkipBad {
-				return nil, fmt.Errorf("ranking %d (%.40q): %d completions, expected %d to %d; --skip_bad leaves such out", i+1, r.Prompt, k, storage.MinK, storage.MaxK)
-			}
-			many++
-			continue
-		}
-		s := storedRanking(r)
-		kept := exchanged(s).Traits()
-		for _, t := range r.Traits() {
-			if !slices.Contains(kept, t) {
-				lost[t]++
-			}
-		}
-		out = append(out, s)
-	}
-	for _, t := range slices.Sorted(maps.Keys(lost)) {
-		a.say("  the database does not hold %s: lost of %s", t, counted(lost[t], "ranking"))
-	}
-	if many > 0 {
-		a.say("  skipped %s of more than %d completions", counted(many, "ranking"), storage.MaxK)
-	}
 	return out, nil
 }
 
@@ -128,18 +94,27 @@ func (a *app) export(e export, seq iter.Seq2[dataset.Ranking, error]) error {
 	return nil
 }
 
-func writeManifest(path string, w dataset.Written) error {
+// fileSum returns a file's size and SHA-256.
+func fileSum(path string) (size int64, sum string, err error) {
 	f, err := os.Open(path)
+	if err != nil {
+		return 0, "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	if err != nil {
+		return 0, "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return size, hex.EncodeToString(h.Sum(nil)), nil
+}
+
+func writeManifest(path string, w dataset.Written) error {
+	size, sum, err := fileSum(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	sum := sha256.New()
-	n, err := io.Copy(sum, f)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	raw, err := json.MarshalIndent(manifest{filepath.Base(path), n, hex.EncodeToString(sum.Sum(nil)), w}, "", "  ")
+	raw, err := json.MarshalIndent(manifest{filepath.Base(path), size, sum, w}, "", "  ")
 	if err != nil {
 		return err
 	}

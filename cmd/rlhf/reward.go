@@ -15,6 +15,7 @@ import (
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/dataset"
 	"rlhf/internal/rng"
+	"rlhf/labeling/exchange"
 	"rlhf/reward"
 	"rlhf/storage"
 )
@@ -67,7 +68,7 @@ func (a *app) readRankings(ctx context.Context, path string, how *dataset.Option
 		return nil, err
 	}
 	defer db.Close()
-	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error { out = append(out, exchanged(r)); return nil })
+	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error { out = append(out, exchange.Exchanged(r, false)); return nil })
 	return out, err
 }
 

@@ -19,8 +19,8 @@ import (
 
 // sampleFlags are what the sample command is told beside its settings.
 type sampleFlags struct {
-	model, prompts, prompt, out, db, name string
-	stream, text                          bool
+	model, prompts, prompt, out, db, name, project string
+	stream, text                                   bool
 }
 
 func (a *app) sampleCommand() *cobra.Command {
@@ -31,6 +31,7 @@ func (a *app) sampleCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.prompt, "prompt", "", "a prompt itself; has one completion unless sample.n says otherwise")
 	cmd.Flags().StringVar(&f.out, "out", "-", "file for the completions, - for the standard output")
 	cmd.Flags().StringVar(&f.db, "db", "", "labeling database: adds a task for each prompt instead")
+	cmd.Flags().StringVar(&f.project, "project", "default", "project that the tasks of --db are of; its overlap is theirs unless label.overlap is set")
 	cmd.Flags().StringVar(&f.name, "name", "", "the model's name in the output; its directory by default")
 	cmd.Flags().BoolVar(&f.stream, "stream", false, "write a JSON line for every token as it is drawn, and each completion's line when it ends")
 	cmd.Flags().BoolVar(&f.text, "text", false, "with --prompt: write the completion alone, as it is drawn; so is done on a terminal")
@@ -58,6 +59,11 @@ func (a *app) runSample(ctx context.Context, c configs.Resolved, f sampleFlags) 
 	}
 	if f.stream && c.Sample.NumBeams > 1 {
 		return fmt.Errorf("%w: --stream: a beam search (sample.num_beams %d) has no token before it ends", configs.ErrSetting, c.Sample.NumBeams)
+	}
+	if f.db != "" {
+		if err := hasProject(ctx, f.db, f.project); err != nil { // before the work
+			return err
+		}
 	}
 	l, err := loadForIDs(f.model)
 	if err != nil {
@@ -92,9 +98,19 @@ func (a *app) runSample(ctx context.Context, c configs.Resolved, f sampleFlags) 
 		if err != nil {
 			return fmt.Errorf("nothing was added to %s: %w", f.db, err)
 		}
-		return a.addSamples(ctx, c, f.db, lines)
+		return a.addSamples(ctx, c, f, lines)
 	}
 	return a.writeSamples(f.out, lines, err)
+}
+
+// hasProject returns an error if a database has no project of the name.
+func hasProject(ctx context.Context, path, name string) error {
+	db, err := storage.Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	_, err = db.ProjectByName(ctx, name)
+	return errors.Join(err, db.Close())
 }
 
 func isTerminal(w io.Writer) bool {
@@ -134,20 +150,31 @@ func (a *app) sample(ctx context.Context, c configs.Sample, l language, prompts 
 }
 
 // addSamples adds one task for each prompt to the labeling database.
-func (a *app) addSamples(ctx context.Context, c configs.Resolved, path string, lines []sampled) error {
-	db, err := storage.Open(ctx, path)
+func (a *app) addSamples(ctx context.Context, c configs.Resolved, f sampleFlags, lines []sampled) error {
+	db, err := storage.Open(ctx, f.db)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	tasks, err := sampleTasks(c.Sample, lines, c.Label.Overlap)
+	project, err := db.ProjectByName(ctx, f.project)
 	if err != nil {
 		return err
+	}
+	overlap := project.Settings.Overlap
+	if c.Origin("label.overlap") != "default" {
+		overlap = c.Label.Overlap
+	}
+	tasks, err := sampleTasks(c.Sample, lines, overlap)
+	if err != nil {
+		return err
+	}
+	for i := range tasks {
+		tasks[i].Project = project.ID
 	}
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		return err
 	}
-	a.say("added %d tasks of %d completions to %s", len(tasks), c.Sample.N, path)
+	a.say("added %d tasks of %d completions to %s", len(tasks), c.Sample.N, f.db)
 	return nil
 }
 

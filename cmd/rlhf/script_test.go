@@ -61,6 +61,13 @@ func flipBit(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o666))
 }
 
+// damage clears the second half of a file but for its last 4096 bytes: damage FILE.
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	raw := []byte(ts.ReadFile(args[0]))
+	clear(raw[len(raw)/2 : len(raw)-4096])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o666))
+}
+
 // writeBytes writes a file of any bytes, written as in a Go string: bytes FILE TEXT.
 func writeBytes(ts *testscript.TestScript, _ bool, args []string) {
 	text, err := strconv.Unquote(`"` + args[1] + `"`)

@@ -80,15 +80,24 @@ type Completion struct {
 // Group is a prompt with the completions to rank.
 type Group struct {
 	Prompt      string
+	Messages    []Message // the conversation that Prompt is the Transcript of; nil for a plain prompt
+	System      string    // instruction above a plain prompt
 	Tokens      []int32
 	Completions []Completion
+	Ranks       []int  // of a file of rankings; nil if it only asks for them
+	Comment     string // of a file of rankings
 }
 
 // Groups reads what is to be ranked: lines {"prompt": …, "completions": [{"model": …, "text": …}]}, with "completion"
-// for "text" as AI2 writes it, or what the sample command writes, one line {"prompt": …, "sample": k, "completion": …}
-// for each completion, the lines of a prompt one after another.
+// for "text" as AI2 writes it, and "messages" in place of "prompt" for a conversation; what the sample command writes,
+// one line {"prompt": …, "sample": k, "completion": …} for each completion, the lines of a prompt one after another; or
+// rankings in any format.
 func Groups(o Options, paths ...string) iter.Seq2[Group, error] {
 	return readAs(o, paths, func(f *File) iter.Seq2[Group, error] {
+		if format, ok := rankedFormat(o, f); ok {
+			o.Report.format(format.Name)
+			return rankedGroups(Compared(format.Rankings(o, f), o.Report))
+		}
 		return func(yield func(Group, error) bool) {
 			var open *Group // lines of the sample command, as long as their prompt stays the same
 			flush := func() bool {
@@ -122,6 +131,38 @@ func Groups(o Options, paths ...string) iter.Seq2[Group, error] {
 	})
 }
 
+// rankedFormat returns the format of a file of rankings; ok is false if it is none.
+func rankedFormat(o Options, f *File) (format Format, ok bool) {
+	if o.Format == "ai2" {
+		return format, false
+	}
+	if !o.auto() {
+		format, err := Named(o.Format, KindRankings)
+		return format, err == nil && format.Rankings != nil
+	}
+	s, err := f.sample()
+	if err != nil {
+		return format, false // as the reader of lines will say
+	}
+	for _, format := range Formats() {
+		if format.Rankings != nil && format.Detect(s) {
+			return format, true
+		}
+	}
+	return format, false
+}
+
+// rankedGroups yields what rankings are of.
+func rankedGroups(seq iter.Seq2[Ranking, error]) iter.Seq2[Group, error] {
+	return func(yield func(Group, error) bool) {
+		for r, err := range seq {
+			if !yield(Group{r.Prompt, r.Messages, r.System, r.PromptTokens, r.Completions, r.Ranks, r.Comment}, err) {
+				return
+			}
+		}
+	}
+}
+
 // groupLine is a group, or one completion of one.
 type groupLine struct {
 	Group
@@ -129,7 +170,15 @@ type groupLine struct {
 }
 
 func parseGroup(o object) (l groupLine, err error) {
-	if l.Prompt, err = field[string](o, "prompt"); err != nil {
+	if kind := o.kind("messages"); kind != "missing" && kind != "null" {
+		if l.Messages, err = conversationField(o, "messages"); err != nil {
+			return l, err
+		}
+		l.Prompt = Transcript(l.Messages)
+	} else if l.Prompt, err = field[string](o, "prompt"); err != nil {
+		return l, err
+	}
+	if l.System, err = optional[string](o, "system"); err != nil {
 		return l, err
 	}
 	if l.Tokens, err = optional[[]int32](o, "prompt_tokens"); err != nil {
