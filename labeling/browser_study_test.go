@@ -114,10 +114,9 @@ func (j judge) ranks(task *labeling.Task, draw *rand.Rand) []int {
 //	RLHF_PICTURES=../docs go test -run TestBrowserAdmin/picture ./labeling
 func testAdminPicture(t *testing.T, browser context.Context) {
 	w := newStudy(t, 200)
-	p := openTab(t, browser, w.URL, 1440, 1480)
+	p := openTab(t, browser, w.URL, 1440, 1660)
 	p.prefer("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce")
-	p.signIn("boss", password)
-	p.visit("/admin/projects/1/figures")
+	p.enterAs("boss", "/admin/projects/1/figures")
 	p.wait(`document.querySelector(".diamond") && document.querySelector("#live.up")`)
 	image, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
