@@ -112,8 +112,10 @@ func testAxe(t *testing.T, browser context.Context, lang string) {
 		p.visit(page.path)
 		if page.open != "" {
 			p.click(page.open)
-			p.wait(`document.querySelector("dialog[open]")`)
+			p.wait(`document.querySelector("dialog[open], details[open], .question")`)
 		}
+		p.wait(`!/#tasks/.test(location.hash) || document.querySelector("#tasks-table tbody")`)
+		p.wait(`!/#tasks.\d/.test(location.hash) || document.querySelector("#task").open`)
 		p.accessible(strings.TrimSpace(page.path + " " + page.open))
 	}
 	p.open("/nothing")
@@ -121,9 +123,19 @@ func testAxe(t *testing.T, browser context.Context, lang string) {
 	p.accessible("missing")
 }
 
-// adminPages are the pages of admins and reviewers, with the dialogs that their buttons open.
+// adminPages are the pages of admins and reviewers, with what to click there first.
 var adminPages = []struct{ path, open string }{
 	{"/admin", ""},
+	{"/admin", "#new"},
+	{"/admin/projects/1#progress", ""},
+	{"/admin/projects/1#settings", "#add-preset"},
+	{"/admin/projects/1#guidelines", ""},
+	{"/admin/projects/1#tasks", ""},
+	{"/admin/projects/1#tasks", "#calibrate-open"},
+	{"/admin/projects/1#tasks/1", ""},
+	{"/admin/projects/1#data", ""},
+	{"/admin/projects/1#flags", ""},
+	{"/admin/projects/1/figures", ".looked summary"},
 	{"/admin/people", ""},
 	{"/admin/people", "#new"},
 	{"/admin/people", what("link")},
@@ -131,4 +143,7 @@ var adminPages = []struct{ path, open string }{
 	{"/admin/people", what("password")},
 	{"/admin/people", what("forget")},
 	{"/admin/audit", ""},
+	{"/review", ""},
+	{"/review/1", ""},
+	{"/review/1/1", ""},
 }
