@@ -336,4 +336,6 @@ func (r *recorder) Write(body []byte) (int, error) {
 	return r.ResponseWriter.Write(body)
 }
 
+func (r *recorder) Flush() { r.ResponseWriter.(http.Flusher).Flush() }
+
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

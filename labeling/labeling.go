@@ -16,6 +16,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -96,6 +97,7 @@ type Store interface {
 	auditStore
 	workStore
 	progressStore
+	figureStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -109,11 +111,17 @@ type Server struct {
 	hashing  *hashing
 	signIns  *signIns
 	requests *buckets // of each labeler; nil: without a limit
+
+	computed computations
+	live     standings
+	ending   chan struct{} // closed by end when Serve stops: streams end
+	end      func()
 }
 
 // NewServer returns a server over a store. c must be valid.
 func NewServer(c Config, store Store, log *slog.Logger) *Server {
-	s := &Server{c: c, store: store, log: log, hashing: newHashing(), signIns: newSignIns(time.Now)}
+	s := &Server{c: c, store: store, log: log, hashing: newHashing(), signIns: newSignIns(time.Now), ending: make(chan struct{})}
+	s.end = sync.OnceFunc(func() { close(s.ending) })
 	if c.RequestsPerSecond > 0 {
 		s.requests = newBuckets(2*c.RequestsPerSecond, time.Second/time.Duration(c.RequestsPerSecond), time.Now)
 	}
@@ -135,6 +143,7 @@ func (s *Server) Handler() http.Handler {
 	s.auditAPI(api)
 	s.tasksAPI(api)
 	s.progressAPI(api)
+	s.figuresAPI(api)
 	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
@@ -154,6 +163,7 @@ func (s *Server) Handler() http.Handler {
 // Serve answers on the listener until ctx ends, then lets the requests in work finish.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	h := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	h.RegisterOnShutdown(s.end)
 	done := make(chan error, 1)
 	go func() { done <- h.Serve(l) }()
 	select {

@@ -42,9 +42,10 @@ var allowed = map[string][]string{
 	"reward": {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
 	"ppo":    {"gpt", "internal/checkpoint", "internal/metrics", "internal/objective", "internal/optim", "internal/rng"},
 
-	"labeling":          {"internal/rng", "internal/stats", "labeling/exchange", "labeling/render", "storage"},
-	"labeling/exchange": {"internal/dataset", "storage"}, // files of rankings and the database; neither knows the other
-	"labeling/render":   {},                              // texts in, HTML out
+	"labeling":          {"internal/rng", "internal/stats", "labeling/exchange", "labeling/figures", "labeling/render", "storage"},
+	"labeling/exchange": {"internal/dataset", "storage"},               // files of rankings and the database; neither knows the other
+	"labeling/figures":  {"internal/rng", "internal/stats", "storage"}, // numbers only: knows no HTTP
+	"labeling/render":   {},                                            // texts in, HTML out
 	"compare":           {"gpt", "internal/report", "internal/stats"},
 
 	// settings: the Config types only
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 
 	// wiring, and nobody imports it
 	"cmd/rlhf": {"compare", "configs", "gpt", "gpt/bpe", "gpt/hf", "internal/chat", "internal/checkpoint", "internal/conversation", "internal/corpus", "internal/dataset", "internal/kernel", "internal/metrics",
-		"internal/report", "internal/rng", "internal/stats", "labeling", "labeling/exchange", "ppo", "reward", "sft", "storage"},
+		"internal/report", "internal/rng", "internal/stats", "labeling", "labeling/exchange", "labeling/figures", "ppo", "reward", "sft", "storage"},
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print

@@ -33,6 +33,7 @@ type Agreement struct {
 	TiesHalf    Estimate // as Strict, but a tie against a preference counts one half
 	KendallTauB Estimate // mean over items and pairs of rankings where it is defined; NaN if nowhere
 	Pairs       int      // completion pairs compared, over all pairs of rankings
+	Comparisons int      // pairs of rankings where tau-b is defined
 	Items       int      // items with rankings that were compared
 	Labelers    []LabelerPair
 	Against     []LabelerAgreement
@@ -42,6 +43,7 @@ type Agreement struct {
 type LabelerPair struct {
 	A, B             string
 	Strict, TiesHalf float64
+	KendallTauB      float64 // mean over their pairs of rankings; NaN if nowhere defined
 	Pairs            int
 }
 
@@ -49,7 +51,7 @@ type LabelerPair struct {
 type LabelerAgreement struct {
 	Labeler                       string
 	Strict, TiesHalf, KendallTauB Estimate
-	Pairs, Items                  int
+	Pairs, Comparisons, Items     int
 }
 
 // tally counts verdicts that were compared.
@@ -99,6 +101,7 @@ func (c *tallies) estimate(rounds int, r *rand.Rand) LabelerAgreement {
 	strict, half, tau := make([]Ratio, n), make([]Ratio, n), make([]Ratio, n)
 	for i, t := range c.clusters {
 		a.Pairs += t.pairs
+		a.Comparisons += t.taus
 		strict[i] = Ratio{t.strict, float64(t.pairs)}
 		half[i] = Ratio{t.half, float64(t.pairs)}
 		tau[i] = Ratio{t.tau, float64(t.taus)}
@@ -140,7 +143,8 @@ func MeasureAgreement(items []Item, rounds int, r *rand.Rand) Agreement {
 		}
 	}
 	e := all.estimate(rounds, r)
-	a := Agreement{Strict: e.Strict, TiesHalf: e.TiesHalf, KendallTauB: e.KendallTauB, Pairs: e.Pairs, Items: e.Items, Labelers: labelerPairs(labelers)}
+	a := Agreement{Strict: e.Strict, TiesHalf: e.TiesHalf, KendallTauB: e.KendallTauB, Pairs: e.Pairs, Comparisons: e.Comparisons, Items: e.Items,
+		Labelers: labelerPairs(labelers)}
 	for _, name := range slices.Sorted(maps.Keys(against)) {
 		e := against[name].estimate(rounds, r)
 		e.Labeler = name
@@ -184,7 +188,7 @@ func labelerPairs(m map[[2]string]*tally) []LabelerPair {
 	var out []LabelerPair
 	for k, t := range m {
 		n := float64(t.pairs)
-		out = append(out, LabelerPair{A: k[0], B: k[1], Strict: t.strict / n, TiesHalf: t.half / n, Pairs: t.pairs})
+		out = append(out, LabelerPair{A: k[0], B: k[1], Strict: t.strict / n, TiesHalf: t.half / n, KendallTauB: t.tau / float64(t.taus), Pairs: t.pairs})
 	}
 	slices.SortFunc(out, func(x, y LabelerPair) int {
 		if c := strings.Compare(x.A, y.A); c != 0 {

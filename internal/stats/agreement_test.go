@@ -51,8 +51,12 @@ func TestMeasureAgreement(t *testing.T) {
 	near(t, "ties half", a.TiesHalf.Value, 4.5/7, 1e-15)
 	// tau-b: item 1 is 2/sqrt(3*2), item 2 is -1, 1, -1.
 	near(t, "tau-b", a.KendallTauB.Value, (2/math.Sqrt(6)-1)/4, 1e-15)
-	want := "[{ann bob 0.6 0.7 5} {ann cem 1 1 1} {bob cem 0 0 1}]"
-	if got := fmt.Sprint(a.Labelers); got != want {
+	want := "[{ann bob 0.6 0.7 -0.0918 5} {ann cem 1 1 1.0000 1} {bob cem 0 0 -1.0000 1}]" // tau-b of ann and bob: (2/sqrt(6) - 1)/2
+	var shown []string
+	for _, p := range a.Labelers {
+		shown = append(shown, fmt.Sprintf("{%s %s %v %v %.4f %d}", p.A, p.B, p.Strict, p.TiesHalf, p.KendallTauB, p.Pairs))
+	}
+	if got := fmt.Sprint(shown); got != want {
 		t.Errorf("labelers: got %s, want %s", got, want)
 	}
 	if !(a.Strict.Low < a.Strict.Value && a.Strict.Value < a.Strict.High) {

@@ -14,6 +14,7 @@ type Reliability struct {
 	Nominal, Ordinal, Interval Estimate // Krippendorff's alpha of the completions' places; see Places
 	Cohen, CohenLinear         Estimate // Cohen's kappa of the verdicts on pairs, as the mean over pairs of labelers (Light 1971)
 	Fleiss                     Estimate // Fleiss' kappa of the verdicts on pairs, over the items that Raters labelers ranked
+	Units                      int      // completions in alpha
 	Raters                     int      // the number of rankings that most verdicts on pairs come from, at least 2; 0 if no item has two
 	Subjects                   int      // completion pairs in Fleiss
 	Pairs                      []LabelerKappa
@@ -53,6 +54,7 @@ func MeasureReliability(items []Item, rounds int, r *rand.Rand) Reliability {
 	items = firstRankings(items)
 	var m Reliability
 	units := placeUnits(items)
+	m.Units = len(units)
 	m.Nominal = MeasureAlpha(units, Nominal, rounds, r)
 	m.Ordinal = MeasureAlpha(units, Ordinal, rounds, r)
 	m.Interval = MeasureAlpha(units, Interval, rounds, r)
