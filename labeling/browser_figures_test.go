@@ -131,7 +131,7 @@ func testReview(t *testing.T, browser context.Context) {
 	p.fill("#note", "C says the same as B.")
 	p.click("#decision [type=submit]")
 	p.says("#saved", "The decision is saved.")
-	p.says("#decided", "rosa")
+	p.says("#decided", "Decided by labeler-")
 	path := evaluate[string](p, "location.pathname")
 	id := path[strings.LastIndex(path, "/")+1:]
 	rosa := w.as(t, "rosa")
