@@ -166,8 +166,11 @@ type exampleJSON struct {
 }
 
 type rankedExampleJSON struct {
-	completionJSON
-	Rank int `json:"rank"`
+	Slot     string        `json:"slot"`
+	Text     string        `json:"text"`
+	HTML     string        `json:"html"`
+	Messages []messageJSON `json:"messages" nullable:"true"`
+	Rank     int           `json:"rank"`
 }
 
 func (s *Server) guidelines(ctx context.Context, in *guidelinesIn) (*body[guidelinesJSON], error) {
@@ -179,7 +182,7 @@ func (s *Server) guidelines(ctx context.Context, in *guidelinesIn) (*body[guidel
 	for _, e := range g.Examples {
 		x := exampleJSON{Prompt: s.promptJSON(e.Prompt, e.System, e.Messages), NoteHTML: s.html(e.Note)}
 		for i, c := range s.completionsJSON(e.Responses) {
-			x.Completions = append(x.Completions, rankedExampleJSON{c, e.Ranks[i]})
+			x.Completions = append(x.Completions, rankedExampleJSON{c.Slot, c.Text, c.HTML, c.Messages, e.Ranks[i]})
 		}
 		out.Examples = append(out.Examples, x)
 	}

@@ -182,6 +182,20 @@ func TestEveryBodyIsChecked(t *testing.T) {
 	}
 }
 
+// A parameter that an operation does not have is refused, rather than thought to have been heeded.
+func TestEveryParameterIsChecked(t *testing.T) {
+	w := newWorld(t, reviews[:1])
+	v, token := w.visitor(t), w.tokens(t)[storage.RoleAdmin]
+	for _, o := range described().operations {
+		path, body := o.request("1", "x", false)
+		path += map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "no_such_parameter=1"
+		status, text := v.send(o, path, body, token)
+		if _, message, field := refusedWith(t, o.String(), text); status != 422 || !strings.Contains(message+field, "no_such_parameter") {
+			t.Errorf("%s with an unknown parameter: %d %s", o, status, text)
+		}
+	}
+}
+
 // An id that is not there, or is none at all, is refused, and nothing breaks.
 func TestEveryIDIsChecked(t *testing.T) {
 	w := newWorld(t, reviews[:1])
