@@ -100,7 +100,7 @@ const lookScript = `(() => {
 			const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
 			if (ratio < (large ? 3 : 4.5)) faults.push("contrast " + ratio.toFixed(2) + " of <" + node.localName + " class=" + node.className + "> " + node.textContent.trim().slice(0, 40));
 		}
-		if (node.matches("button, a, input, textarea")) {
+		if (node.matches("button, a, input, textarea, summary") && !node.closest(".rich")) {
 			const box = (node.matches("[type=checkbox], [type=radio]") && node.closest("label") || node).getBoundingClientRect(); // the label is part of the target
 			if (box.height < 47.5 || box.width < 28) faults.push("target of " + box.width.toFixed(0) + " × " + box.height.toFixed(0) + " px: <" + node.localName + "> " + node.textContent.trim().slice(0, 40));
 			if (node.matches("button") && box.width < 47.5) faults.push("button " + box.width.toFixed(0) + " px wide: " + node.textContent.trim());

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -54,7 +55,12 @@ func byText(texts map[string]string, ranks map[string]int) map[string]int {
 // holds waits until the database holds exactly these rankings, each given as ranks by completion text.
 func (w *world) holds(p *tab, want ...map[string]int) {
 	p.t.Helper()
-	got := w.rankings(p.t)
+	var got []map[string]int
+	for end := time.Now().Add(patience); ; time.Sleep(stride) {
+		if got = w.rankings(p.t); len(got) >= len(want) || time.Now().After(end) {
+			break
+		}
+	}
 	if len(got) != len(want) {
 		p.t.Fatalf("the database holds %d rankings %v, want %d", len(got), got, len(want))
 	}
@@ -165,6 +171,10 @@ func testTouch(t *testing.T, browser context.Context) {
 	p.touch(input.DispatchTouchEventTypeTouchStart, finger(fromX, fromY))
 	p.touch(input.DispatchTouchEventTypeTouchMove, finger(fromX, fromY+20))
 	p.wait(`document.querySelector(".ghost")`)
+	for x, y := p.inView(placeOf(2), .5, .5); y > 560; x, y = p.inView(placeOf(2), .5, .5) { // the page scrolls while a card is held near the bar
+		p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, 690))
+	}
+	p.touch(input.DispatchTouchEventTypeTouchMove, finger(180, 500))
 	x, y := p.inView(placeOf(2), .5, .5)
 	p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, y))
 	p.wait(`document.querySelector('[data-place="2"].over')`)

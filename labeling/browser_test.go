@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 )
 
@@ -39,7 +41,21 @@ func TestBrowser(t *testing.T) {
 		{"buttons", testButtons},
 		{"keyboard alone", testKeyboard},
 		{"nine completions", testNine},
+		{"rating", testRating},
+		{"reading", testReading},
+		{"side by side", testSideBySide},
+		{"conversation", testConversation},
 		{"draft", testDraft},
+		{"offline", testOffline},
+		{"restart", testRestart},
+		{"two tabs", testTwoTabs},
+		{"another device", testAnotherDevice},
+		{"next task ready", testNextTaskReady},
+		{"skip and flag", testSkipAndFlag},
+		{"last answers", testLastAnswers},
+		{"training and guidelines", testTraining},
+		{"one-time link", testEnter},
+		{"differences", testDifferences},
 		{"trouble", testTrouble},
 		{"session ends", testSessionEnds},
 		{"all done", testAllDone},
@@ -105,6 +121,19 @@ func openTab(t *testing.T, browser context.Context, base string, width, height i
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
+	return newTab(t, ctx, base, width, height, options...)
+}
+
+// another opens a second tab with the cookies and storage of the first.
+func (p *tab) another(width, height int64) *tab {
+	p.t.Helper()
+	ctx, cancel := chromedp.NewContext(p.ctx)
+	p.t.Cleanup(cancel)
+	return newTab(p.t, ctx, p.base, width, height)
+}
+
+func newTab(t *testing.T, ctx context.Context, base string, width, height int64, options ...chromedp.EmulateViewportOption) *tab {
+	t.Helper()
 	p := &tab{t: t, ctx: ctx, base: base}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height, options...)); err != nil {
 		t.Fatalf("open a tab: %v", err)
@@ -130,7 +159,7 @@ func (p *tab) checkConsole() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, line := range p.console {
-		if !strings.Contains(line, "Failed to load resource") {
+		if !strings.Contains(line, "Failed to load resource") && !strings.Contains(line, "net::ERR_") {
 			p.t.Errorf("console: %s", line)
 		}
 	}
@@ -205,7 +234,7 @@ type box struct{ X, Y, Width, Height float64 } // CSS pixels in the window
 // still returns the element's box once two looks in a row agree, after scrolling it into view.
 func (p *tab) still(selector string) box {
 	p.t.Helper()
-	p.wait(fmt.Sprintf("document.querySelector(%q)", selector))
+	p.wait(fmt.Sprintf(`document.querySelector(%q) && document.getAnimations().every((a) => a.playState !== "running")`, selector))
 	evaluate[any](p, fmt.Sprintf(`void (() => {
 		const node = document.querySelector(%q), r = node.getBoundingClientRect(), bar = document.querySelector(".bar")?.getBoundingClientRect().top || innerHeight;
 		if (r.top < 0 || r.bottom > bar) node.scrollIntoView({block: "center"});
@@ -267,6 +296,19 @@ func (p *tab) prefer(pairs ...string) {
 	}))
 }
 
+// offline cuts the tab off from the network, or connects it again.
+func (p *tab) offline(off bool) {
+	p.t.Helper()
+	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		rules := network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*network.Conditions{{Offline: off, DownloadThroughput: -1, UploadThroughput: -1}}}
+		if _, err := cdp.Call(ctx, t, network.EmulateNetworkConditionsByRule, rules); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, t, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: off, DownloadThroughput: -1, UploadThroughput: -1})
+		return err
+	}))
+}
+
 func card(slot string) string { return fmt.Sprintf(`.board .card[data-slot="%s"]`, slot) }
 
 func placeOf(place int) string { return fmt.Sprintf(`[data-place="%d"]`, place) }
@@ -289,25 +331,48 @@ func (p *tab) stands(want string) {
 // A site is the real server on a real database behind a recorder of everything it sends.
 type site struct {
 	*httptest.Server
-	fail atomic.Int32 // status with which the next ranking is refused before it reaches the server; 0 for none
+	handler atomic.Pointer[http.Handler]
+	fail    atomic.Int32                  // status with which the next ranking is refused before it reaches the server; 0 for none
+	down    atomic.Bool                   // whether every connection is cut without an answer
+	gate    atomic.Pointer[chan struct{}] // what rankings wait for before they reach the server; nil for nothing
 
-	mu   sync.Mutex
-	sent bytes.Buffer // headers and bodies of all answers
+	mu    sync.Mutex
+	sent  bytes.Buffer   // headers and bodies of all answers
+	asked map[string]int // requests by method and path, without ids
 }
 
 func newSite(t testing.TB, handler http.Handler) *site {
-	s := &site{}
+	s := &site{asked: map[string]int{}}
+	s.handler.Store(&handler)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asked[r.Method+" "+taskPath.ReplaceAllString(r.URL.Path, "/api/tasks/ID$1")]++
+		s.mu.Unlock()
+		if s.down.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		if gate := s.gate.Load(); gate != nil && strings.HasSuffix(r.URL.Path, "/ranking") {
+			<-*gate
+		}
 		if status := s.fail.Load(); status != 0 && strings.HasSuffix(r.URL.Path, "/ranking") && s.fail.CompareAndSwap(status, 0) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(int(status))
 			fmt.Fprint(w, `{"error":{"code":"busy","message":"The database is busy."}}`)
 			return
 		}
-		handler.ServeHTTP(&recorder{ResponseWriter: w, site: s}, r)
+		(*s.handler.Load()).ServeHTTP(&recorder{ResponseWriter: w, site: s}, r)
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+var taskPath = regexp.MustCompile(`^/api/tasks/[^/]+(/.*)$`)
+
+// requests returns how often something was asked for, such as "POST /api/tasks/next".
+func (s *site) requests(what string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[what]
 }
 
 // everythingSent returns all headers and bodies sent so far.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"rlhf/labeling"
 	"rlhf/storage"
@@ -38,7 +39,8 @@ var hash = labeling.HashPassword(password)
 // A world is the real application on a real database, with the labelers ada and grace and the admin boss.
 type world struct {
 	*site
-	db *storage.DB
+	db   *storage.DB
+	path string
 }
 
 // overlap asks for n rankings of every task.
@@ -47,11 +49,13 @@ func overlap(n int) func(*storage.Task) { return func(t *storage.Task) { t.Overl
 func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *world {
 	t.Helper()
 	ctx := context.Background()
-	db, err := storage.Open(ctx, filepath.Join(t.TempDir(), "labels.db"))
+	w := &world{path: filepath.Join(t.TempDir(), "labels.db")}
+	db, err := storage.Open(ctx, w.path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { db.Close() })
+	w.db = db
+	t.Cleanup(func() { w.db.Close() })
 	for _, who := range [][2]string{{"ada", storage.RoleLabeler}, {"grace", storage.RoleLabeler}, {"boss", storage.RoleAdmin}} { // rankings come in this order
 		if _, err := db.CreateLabeler(ctx, who[0], who[1], hash); err != nil {
 			t.Fatal(err)
@@ -71,10 +75,61 @@ func newWorld(t testing.TB, reviews []review, options ...func(*storage.Task)) *w
 	if err := db.AddTasks(ctx, tasks); err != nil {
 		t.Fatal(err)
 	}
+	w.site = newSite(t, w.server().Handler())
+	return w
+}
+
+// server returns a server on the database.
+func (w *world) server() *labeling.Server {
 	c := labeling.DefaultConfig()
 	c.RequestsPerSecond = 0 // tests are faster than people
-	server := labeling.NewServer(c, db, quiet)
-	return &world{site: newSite(t, server.Handler()), db: db}
+	return labeling.NewServer(c, w.db, quiet)
+}
+
+// settings changes the settings of the project that all tasks are in.
+func (w *world) settings(t testing.TB, change func(*storage.Settings)) {
+	t.Helper()
+	p, err := w.db.Project(context.Background(), storage.DefaultProject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&p.Settings)
+	if err := w.db.SetProject(context.Background(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stop ends the server as a kill does; start begins a new one on the same database.
+func (w *world) stop(t testing.TB) {
+	t.Helper()
+	w.down.Store(true)
+	w.CloseClientConnections()
+	if err := w.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) start(t testing.TB) {
+	t.Helper()
+	db, err := storage.Open(context.Background(), w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.db = db
+	handler := w.server().Handler()
+	w.handler.Store(&handler)
+	w.down.Store(false)
+}
+
+// eventually waits for what the server does on its own time.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(stride) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatalf("never came true: %s", what)
 }
 
 // each calls f for every ranking in the database.

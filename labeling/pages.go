@@ -26,6 +26,7 @@ type page struct {
 // pages are all pages. The API checks roles itself; here they only spare people a page that could show them nothing.
 var pages = []page{
 	{"/", "signin", "", false},
+	{"/enter", "enter", "", false},
 	{"/label", "label", storage.RoleLabeler, true},
 	{"/admin", "admin", storage.RoleAdmin, true},
 	{"/admin/people", "people", storage.RoleAdmin, true},
@@ -100,7 +101,7 @@ func (s *Server) page(c *gin.Context, p page) {
 		return
 	}
 	switch {
-	case p.role == "" && user.Name != "":
+	case p.path == "/" && user.Name != "":
 		c.Redirect(http.StatusSeeOther, destination(c.Query("next")))
 	case p.role != "" && user.Name == "":
 		c.Redirect(http.StatusSeeOther, "/?next="+url.QueryEscape(c.Request.URL.RequestURI()))

@@ -12,11 +12,20 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** Makes nodes of markup that our own server has rendered and sanitised; no other markup may come here. */
+export function rendered(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content;
+}
+
 const svg = "http://www.w3.org/2000/svg";
 const paths = {
   up: "M10 16V4M5 9l5-5 5 5",
   down: "M10 4v12M5 11l5 5 5-5",
   tie: "M4 7.5h12M4 12.5h12",
+  seen: "M4 10.5l4 4 8-9",
+  unseen: "M2 10s3-5 8-5 8 5 8 5-3 5-8 5-8-5-8-5zM10 12.2a2.2 2.2 0 1 0 0-4.4 2.2 2.2 0 0 0 0 4.4z",
   grip: "M7 5h.01M13 5h.01M7 10h.01M13 10h.01M7 15h.01M13 15h.01",
 };
 

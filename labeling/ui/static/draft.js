@@ -1,59 +1,120 @@
-// Drafts: the unfinished ranking of a task, kept in this browser so that a reload or a lost session costs nothing.
-// A draft holds letters and numbers and the labeler's own comment, no text of the task.
+// The draft of one task: in this browser at once, on the server soon after, and in other tabs of this browser as it changes.
+// The server's version number says which draft a change builds upon; a draft changed elsewhere meanwhile is never overwritten
+// unseen.
 
-const prefix = "rlhf.draft.";
-const keepFor = 14 * 24 * 3600 * 1000; // ms
+import { putDraft } from "./api.js";
+import { device, drafts } from "./keep.js";
 
-function name(labeler, task) {
-  return `${prefix}${labeler}.${task}`;
-}
+const soon = 800; // ms without a change until the draft goes to the server
 
-/** A random name for one submission, so that sending it twice counts once. */
-export function idempotencyKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16)); // randomUUID is missing on plain http addresses
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
+export class Draft {
+  #timer = 0;
+  #sending = null;
+  #body = null;
+  #version;
+  #dirty = false;
 
-export function loadDraft(labeler, task) {
-  try {
-    return JSON.parse(localStorage.getItem(name(labeler, task)));
-  } catch {
-    return null;
+  /**
+   * @param {string} user
+   * @param {{id: string, draft?: {version: number, body: object}}} task
+   * @param {(other: {body: object, version: number}) => void} conflict called with a draft made elsewhere that differs from this one
+   */
+  constructor(user, task, conflict) {
+    this.user = user;
+    this.task = task.id;
+    this.server = task.draft ?? null;
+    this.conflict = conflict;
+    this.#version = this.server?.version ?? 0;
   }
-}
 
-export function saveDraft(labeler, task, draft) {
-  try {
-    localStorage.setItem(name(labeler, task), JSON.stringify({ ...draft, saved: Date.now() }));
-  } catch {
-    // Storage that is full or forbidden loses only the draft, not the work on the screen.
-  }
-}
-
-export function dropDraft(labeler, task) {
-  try {
-    localStorage.removeItem(name(labeler, task));
-  } catch {
-    // see saveDraft
-  }
-}
-
-/** Calls back with the draft whenever another tab of this browser changes the draft of this task. */
-export function onForeignDraft(current, callback) {
-  addEventListener("storage", (event) => {
-    const { labeler, task } = current();
-    if (!task || event.key !== name(labeler, task) || !event.newValue) return;
-    callback(loadDraft(labeler, task));
-  });
-}
-
-export function pruneDrafts() {
-  try {
-    for (const key of Object.keys(localStorage).filter((key) => key.startsWith(prefix))) {
-      const saved = JSON.parse(localStorage.getItem(key))?.saved ?? 0;
-      if (Date.now() - saved > keepFor) localStorage.removeItem(key);
+  /** The draft to go on with: the server's, or this browser's where that is the newer one. */
+  async load() {
+    const local = await drafts.get(this.user, this.task);
+    if (local?.version > this.#version) { // what the server said is older than what it has acknowledged since
+      this.#version = local.version;
+      this.server = null;
     }
-  } catch {
-    // see saveDraft
+    if (!local || (!local.dirty && this.server)) {
+      this.#body = this.server?.body ?? local?.body ?? null;
+    } else if (!local.dirty || local.version >= this.#version) {
+      this.#body = local.body;
+      if (local.dirty) this.#later(0);
+    } else { // both have changed: go on with the later one, and offer the other where it was made elsewhere
+      const newer = (local.body.at ?? 0) >= (this.server.body.at ?? 0);
+      this.#body = newer ? local.body : this.server.body;
+      if (this.server.body.device !== device) this.conflict({ body: newer ? this.server.body : local.body, version: this.#version });
+      if (newer) this.#later(0);
+    }
+    return this.#body;
+  }
+
+  change(body) {
+    this.#body = { ...body, device, at: Date.now() };
+    this.#dirty = true;
+    drafts.put({ user: this.user, task: this.task, body: this.#body, version: this.#version, dirty: true });
+    this.#later(soon);
+  }
+
+  get body() {
+    return this.#body;
+  }
+
+  /** Takes over what another tab has kept already, and reports whether it is the newer one. */
+  adopt(body, version) {
+    this.#version = Math.max(version, this.#version);
+    if (body.at < (this.#body?.at ?? 0)) return false; // this one is newer
+    this.#body = body;
+    this.#dirty = false;
+    clearTimeout(this.#timer);
+    return true;
+  }
+
+  get version() {
+    return this.#version;
+  }
+
+  /** Sends what is not on the server yet. */
+  async flush(leaving = false) {
+    clearTimeout(this.#timer);
+    if (!this.#dirty || this.#sending || this.#body === null) return;
+    const body = this.#body;
+    this.#dirty = false;
+    this.#sending = this.#send(body, leaving);
+    await this.#sending;
+    this.#sending = null;
+    if (this.#dirty) this.#later(soon);
+  }
+
+  async #send(body, leaving) {
+    try {
+      const answer = await putDraft(this.task, this.#version, body, leaving);
+      this.#version = answer.version;
+      if (!this.#dirty) drafts.put({ user: this.user, task: this.task, body, version: this.#version, dirty: false });
+      this.sent?.(body, this.#version);
+    } catch (failure) {
+      const other = failure.answer?.draft;
+      if (failure.code === "draft" && other) {
+        this.#version = other.version;
+        if (other.body.device !== device) this.conflict(other);
+        this.#dirty = true; // what is on the screen stays, and goes over the other unless the labeler takes that
+      } else if (failure.passing) {
+        this.#dirty = true;
+      }
+    }
+  }
+
+  /** Ends with the task; drop says that it is finished. */
+  async stop(drop) {
+    clearTimeout(this.#timer);
+    if (drop) {
+      this.#dirty = false;
+      await drafts.drop(this.user, this.task);
+    }
+  }
+
+  #later(after) {
+    clearTimeout(this.#timer);
+    this.#dirty = true;
+    this.#timer = setTimeout(() => this.flush(), after);
   }
 }

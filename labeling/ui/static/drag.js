@@ -7,19 +7,21 @@ const scrollZone = 90; // px at the top and bottom of the window that scroll the
 const ghostWidth = 460;
 
 /**
- * @param {HTMLElement} root what holds the cards, the pool (data-place 0) and the places (data-place 1..K)
- * @param {{occupied: (place: number, except: string) => boolean, size: () => number,
+ * @param {Document} root what holds the cards, the pool (data-place 0) and the places (data-place 1..K)
+ * @param {{occupied: (place: number, except: string) => boolean, size: () => number, may: () => boolean, side: () => boolean,
  *   drop: (slot: string, target: {place?: number, above?: number}) => void}} board
  */
 export function enableDragging(root, board) {
   let drag = null;
 
   root.addEventListener("pointerdown", (event) => {
-    const card = event.target.closest(".card");
-    if (!card || drag || !event.isPrimary || event.button !== 0 || event.target.closest("button, a")) return;
-    if (event.pointerType !== "mouse" && !event.target.closest(".handle")) return;
+    const token = event.target.closest(".token");
+    const card = token ?? event.target.closest(".board .card");
+    if (!card || drag || !event.isPrimary || event.button !== 0 || !board.may()) return;
+    if (!token && event.target.closest("button, a, input, label, summary, .ratings")) return;
+    if (!token && event.pointerType !== "mouse" && !event.target.closest(".handle")) return;
     const box = card.getBoundingClientRect();
-    drag = { card, slot: card.dataset.slot, pointer: event.pointerId, x: event.clientX, y: event.clientY, startX: event.clientX, startY: event.clientY,
+    drag = { card, slot: card.dataset.slot, pointer: event.pointerId, x: event.clientX, y: event.clientY, startX: event.clientX, startY: event.clientY, token: Boolean(token),
       dx: Math.min(event.clientX - box.left, ghostWidth - 24), dy: event.clientY - box.top, ghost: null, target: null, frame: 0 };
   });
 
@@ -53,7 +55,8 @@ export function enableDragging(root, board) {
   function lift() {
     const { card } = drag;
     const ghost = card.cloneNode(true);
-    ghost.className = "card ghost";
+    ghost.className = drag.token ? "token ghost" : "card ghost";
+    if (drag.token) card.dataset.dragged = "true"; // the click that follows is none
     ghost.removeAttribute("tabindex");
     ghost.removeAttribute("data-slot");
     ghost.setAttribute("aria-hidden", "true");
@@ -82,7 +85,9 @@ export function enableDragging(root, board) {
 
   function scroll() {
     if (!drag?.ghost) return;
-    const down = drag.y - (innerHeight - scrollZone);
+    if (board.side()) return; // the strip is always in sight
+    const floor = document.querySelector(".bar")?.getBoundingClientRect().top || innerHeight;
+    const down = drag.y - (floor - scrollZone);
     const up = scrollZone - drag.y;
     const by = down > 0 ? down : up > 0 ? -up : 0;
     if (by !== 0) {
@@ -105,8 +110,12 @@ export function enableDragging(root, board) {
   /** Where a card let go at x, y would land: {place}, {above} for between above and above+1, or null for nowhere. */
   function locate(x, y, slot) {
     const under = document.elementFromPoint(x, y);
-    if (!under || !root.contains(under)) return null;
+    if (!under) return null;
     const zone = under.closest("[data-place]");
+    if (board.side()) {
+      if (zone?.closest(".strip")) return alongStrip(x, slot, zone);
+      return drag.token && !under.closest(".strip") ? { place: 0 } : null;
+    }
     if (zone) {
       const place = Number(zone.dataset.place);
       if (place === 0 || !board.occupied(place, slot)) return { place };
@@ -120,6 +129,16 @@ export function enableDragging(root, board) {
     return between(rows.filter((row) => row.getBoundingClientRect().bottom <= y).length, slot);
   }
 
+  /** The strip's places stand beside one another. */
+  function alongStrip(x, slot, zone) {
+    const place = Number(zone.dataset.place);
+    if (!board.occupied(place, slot)) return { place };
+    const box = zone.getBoundingClientRect();
+    if (x - box.left < edge) return between(place - 1, slot);
+    if (box.right - x < edge) return between(place, slot);
+    return { place };
+  }
+
   function between(above, slot) {
     if (above < board.size() && !board.occupied(above + 1, slot)) return { place: above + 1 };
     if (above > 0 && !board.occupied(above, slot)) return { place: above };
@@ -129,14 +148,14 @@ export function enableDragging(root, board) {
   function mark(target) {
     for (const node of root.querySelectorAll(".over, .join, .line-above, .line-below")) node.classList.remove("over", "join", "line-above", "line-below");
     if (!target) return;
-    if (target.place !== undefined) {
-      const zone = root.querySelector(`[data-place="${target.place}"]`);
-      zone.classList.add("over");
-      if (target.place > 0 && board.occupied(target.place, drag.slot)) zone.classList.add("join");
-    } else if (target.above === 0) {
-      root.querySelector('[data-place="1"]').classList.add("line-above");
-    } else {
-      root.querySelector(`[data-place="${target.above}"]`).classList.add("line-below");
+    const place = target.place ?? Math.max(1, target.above);
+    for (const zone of root.querySelectorAll(`[data-place="${place}"]`)) {
+      if (target.place !== undefined) {
+        zone.classList.add("over");
+        if (place > 0 && board.occupied(place, drag.slot)) zone.classList.add("join");
+      } else {
+        zone.classList.add(target.above === 0 ? "line-above" : "line-below");
+      }
     }
   }
 }

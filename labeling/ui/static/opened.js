@@ -1,0 +1,38 @@
+// Which completions have been read through: the end of the text has been on the screen, once, while the page was visible.
+
+export class Opened {
+  /** @param {(slot: string) => void} changed called when a completion has been read through */
+  constructor(changed) {
+    this.changed = changed;
+    this.ends = new Map(); // by slot, the node at the end of a text not read yet
+    this.slots = new Set();
+    const look = () => this.look();
+    for (const type of ["scroll", "resize", "focusin", "pointerup"]) addEventListener(type, look, { passive: true, capture: true });
+    document.addEventListener("visibilitychange", look);
+  }
+
+  /** Begins with a task: the nodes at the ends of its texts by slot, and the slots read before. */
+  start(ends, before = []) {
+    this.slots = new Set(before.filter((slot) => ends.has(slot)));
+    this.ends = new Map([...ends].filter(([slot]) => !this.slots.has(slot)));
+    this.look();
+  }
+
+  has(slot) {
+    return this.slots.has(slot);
+  }
+
+  /** Notes every text whose end is on the screen, above the bar. */
+  look() {
+    if (document.hidden || this.ends.size === 0) return;
+    const bar = document.getElementById("bar").getBoundingClientRect();
+    const bottom = bar.height > 0 ? bar.top : innerHeight;
+    for (const [slot, end] of this.ends) {
+      const box = end.getBoundingClientRect();
+      if (!end.isConnected || end.offsetParent === null || box.bottom < 0 || box.bottom > bottom + 1 || box.right <= 0 || box.left >= innerWidth) continue;
+      this.ends.delete(slot);
+      this.slots.add(slot);
+      this.changed(slot);
+    }
+  }
+}
