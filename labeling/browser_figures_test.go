@@ -126,7 +126,7 @@ func testReview(t *testing.T, browser context.Context) {
 	p.keys("a1b2c2")
 	p.wait(`document.querySelector("#announce").innerText.trim() === "C in place 2, tied with B."`)
 	p.click("#decision [type=submit]")
-	p.says("#decision .error", "Completions still to place: D.")
+	p.says("#decision .error", "Responses still to place: D.")
 	p.keys("d4") // the place of the number that is pressed, though 3 is empty
 	p.fill("#note", "C says the same as B.")
 	p.click("#decision [type=submit]")

@@ -101,7 +101,7 @@ at("take").addEventListener("click", () => {
 onSubmit(form, async () => {
   const given = places();
   const open = task.completions.filter((_, i) => given[i] === 0).map(({ slot }) => slot);
-  if (open.length) throw Object.assign(new Error(t("label.stilltoplace", { list: listing(open) })), { status: 422, field: `place-${open[0]}` });
+  if (open.length) throw Object.assign(new Error(t("verdict.left", { list: listing(open) })), { status: 422, field: `place-${open[0]}` });
   const steps = [...new Set(given)].sort((a, b) => a - b); // 1, 3, 3 is said as 1, 2, 2
   const note = form.elements.note.value;
   const ranks = given.map((place) => steps.indexOf(place) + 1);
