@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -22,8 +23,18 @@ func TestBrowserAdmin(t *testing.T) {
 		{"people", testPeople},
 		{"tokens", testTokens},
 		{"audit", testAudit},
+		{"projects", testProjects},
+		{"guidelines", testGuidelines},
+		{"tasks", testTasks},
+		{"import and export", testImportExport},
+		{"flags", testFlags},
+		{"figures", testFigures},
+		{"review", testReview},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, browser) })
+	}
+	if os.Getenv("RLHF_PICTURES") != "" {
+		t.Run("picture", func(t *testing.T) { testAdminPicture(t, browser) })
 	}
 }
 
