@@ -63,6 +63,7 @@ func TestBrowser(t *testing.T) {
 		{"hostile text", testHostileText},
 		{"admin", testAdmin},
 		{"look", testLook},
+		{"look of a labeler's page", testLabelStates},
 		{"language and theme", testLanguageAndTheme},
 		{"ranking operations", testRankingOperations},
 	} {
