@@ -98,6 +98,8 @@ type Store interface {
 	workStore
 	progressStore
 	figureStore
+	reviewStore
+	flagStore
 }
 
 // Server is the labeling application. It may be used concurrently.
@@ -144,6 +146,8 @@ func (s *Server) Handler() http.Handler {
 	s.tasksAPI(api)
 	s.progressAPI(api)
 	s.figuresAPI(api)
+	s.reviewAPI(api)
+	s.flagsAPI(api)
 	describeNull(api)
 	g.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/api/") {
