@@ -38,6 +38,7 @@ func TestBrowser(t *testing.T) {
 		{"sign-in", testSignIn},
 		{"mouse", testMouse},
 		{"touch", testTouch},
+		{"touch, side by side", testTouchStrip},
 		{"buttons", testButtons},
 		{"keyboard alone", testKeyboard},
 		{"nine completions", testNine},
