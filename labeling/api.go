@@ -189,6 +189,9 @@ func (s *Server) refused(err error) huma.StatusError {
 	case errors.Is(err, storage.ErrDisabled):
 		return refusal{http.StatusConflict, "disabled", "This person may no longer sign in.", ""}
 	}
+	if r, ok := dataRefusal(err); ok {
+		return r
+	}
 	for _, r := range answerRefusals {
 		if errors.Is(err, r.err) {
 			return refusal{r.status, r.code, cmp.Or(r.message, err.Error()), r.field}

@@ -96,6 +96,7 @@ type Store interface {
 	peopleStore
 	auditStore
 	workStore
+	dataStore
 	progressStore
 	figureStore
 	reviewStore
@@ -144,6 +145,9 @@ func (s *Server) Handler() http.Handler {
 	s.peopleAPI(api)
 	s.auditAPI(api)
 	s.tasksAPI(api)
+	s.projectsAPI(api)
+	s.adminTasksAPI(api)
+	s.exchangeAPI(api)
 	s.progressAPI(api)
 	s.figuresAPI(api)
 	s.reviewAPI(api)

@@ -186,7 +186,7 @@ func (d *description) sample(s map[string]any, name, text string, whole bool) an
 			if !slices.Contains(required, any(key)) && !whole {
 				continue
 			}
-			if hint, ok := hints[key]; ok && (key != "ranks" || kind(d.resolve(p.(map[string]any))) == "object") {
+			if hint, ok := hints[key]; ok && kind(d.resolve(p.(map[string]any))) != "boolean" && (key != "ranks" || kind(d.resolve(p.(map[string]any))) == "object") {
 				out[key] = hint
 				continue
 			}

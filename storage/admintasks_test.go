@@ -67,10 +67,7 @@ func TestTasksOfAdmins(t *testing.T) {
 	if err := db.SetTask(ctx, 99, TaskChange{}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no task: %v", err)
 	}
-	r := Ranking{Prompt: "prompt 4", Labeler: "w", Ranks: []int{1, 2, 3}}
-	for _, c := range tasks(5, 3, 2)[4].Completions {
-		r.Completions = append(r.Completions, c)
-	}
+	r := Ranking{Prompt: "prompt 4", Labeler: "w", Ranks: []int{1, 2, 3}, Completions: tasks(5, 3, 2)[4].Completions}
 	if _, err := db.AddRankings(ctx, 0, []Ranking{r}); err != nil {
 		t.Fatal(err)
 	}

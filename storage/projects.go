@@ -101,7 +101,7 @@ type Invalid struct {
 
 func (e *Invalid) Error() string { return e.Field + ": " + e.What }
 
-var questionKey = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
+var questionKey = regexp.MustCompile(`^[a-z][a-z0-9_]{0,59}$`)
 
 // Validate returns an *Invalid that names the first setting without a usable value.
 func (s Settings) Validate() error {
@@ -138,7 +138,7 @@ func (s Settings) Validate() error {
 		case len(s.Questions) > 20:
 			return bad("questions", "found %d, expected at most 20", len(s.Questions))
 		case !questionKey.MatchString(q.Key):
-			return bad(field+".key", "found %q, expected letters a to z, digits and _, at most 40", q.Key)
+			return bad(field+".key", "found %q, expected letters a to z, digits and _, at most 60", q.Key)
 		case seen[q.Key]:
 			return bad(field+".key", "%q is taken", q.Key)
 		case strings.TrimSpace(q.Text["en"]) == "" && strings.TrimSpace(q.Text["zh"]) == "":

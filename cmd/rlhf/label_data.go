@@ -68,7 +68,7 @@ func (a *app) labelImportCommand() *cobra.Command {
 }
 
 // bring imports one file and says what it came to.
-func (a *app) bring(ctx context.Context, db *storage.DB, in exchange.Importing, path string, what dataset.Kind, how func(context.Context, *storage.DB, exchange.Importing) (exchange.Imported, error)) error {
+func (a *app) bring(ctx context.Context, db *storage.DB, in exchange.Importing, path string, what dataset.Kind, how func(context.Context, exchange.Database, exchange.Importing) (exchange.Imported, error)) error {
 	in.Path, in.Name = path, path
 	if path == "-" { // is read twice
 		spooled, err := spool(a.in)
@@ -110,7 +110,7 @@ func (a *app) bring(ctx context.Context, db *storage.DB, in exchange.Importing, 
 
 // spool copies a stream to a file whose name says nothing of its format.
 func spool(in io.Reader) (path string, err error) {
-	f, err := os.CreateTemp("", "rlhf-*.jsonl")
+	f, err := os.CreateTemp("", "rlhf-*")
 	if err != nil {
 		return "", err
 	}

@@ -163,6 +163,19 @@ func WriteRankings(w io.Writer, format string, seq iter.Seq2[Ranking, error], sk
 	return out, err
 }
 
+// WrittenExt returns the extension of a file of rankings in the format of a name; ok is false if none are written in it.
+func WrittenExt(format string) (ext string, ok bool) {
+	for _, p := range preferences() {
+		if p.name == format && p.written() {
+			if p.array || p.document != nil {
+				return ".json", true
+			}
+			return ".jsonl", true
+		}
+	}
+	return "", false
+}
+
 // Writable returns the names of the formats that rankings can be written in.
 func Writable() (out []string) {
 	for _, p := range preferences() {

@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"reward": {"gpt", "internal/checkpoint", "internal/objective", "internal/optim", "internal/rng"},
 	"ppo":    {"gpt", "internal/checkpoint", "internal/metrics", "internal/objective", "internal/optim", "internal/rng"},
 
-	"labeling":          {"internal/rng", "internal/stats", "labeling/exchange", "labeling/figures", "labeling/render", "storage"},
+	"labeling":          {"internal/dataset", "internal/rng", "internal/stats", "labeling/exchange", "labeling/figures", "labeling/render", "storage"},
 	"labeling/exchange": {"internal/dataset", "storage"},               // files of rankings and the database; neither knows the other
 	"labeling/figures":  {"internal/rng", "internal/stats", "storage"}, // numbers only: knows no HTTP
 	"labeling/render":   {},                                            // texts in, HTML out

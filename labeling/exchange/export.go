@@ -43,7 +43,7 @@ type Manifest struct {
 
 // Export writes the rankings as one stream and returns what it wrote. It is an error if what was written is not what the
 // database counts.
-func Export(ctx context.Context, db *storage.DB, w io.Writer, e Exporting) (m Manifest, err error) {
+func Export(ctx context.Context, db Database, w io.Writer, e Exporting) (m Manifest, err error) {
 	m = Manifest{Project: e.Project.Name, Names: e.Names}
 	f := storage.Filter{Project: e.Project.ID}
 	err = db.View(ctx, func(v *storage.View) error {

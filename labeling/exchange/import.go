@@ -10,6 +10,7 @@ import (
 	"hash"
 	"iter"
 	"slices"
+	"strings"
 
 	"rlhf/internal/dataset"
 	"rlhf/storage"
@@ -28,6 +29,21 @@ type Importing struct {
 	Overlap  int    // rankings wanted of a normal task; 0 is the project's
 	Priority int
 }
+
+// Database is what data goes into and comes out of; *storage.DB is one.
+type Database interface {
+	View(ctx context.Context, f func(v *storage.View) error) error
+	BeginImport(ctx context.Context, im storage.Import, again bool) (storage.Import, error)
+	KeepRankings(ctx context.Context, im *storage.Import, rankings []storage.Ranking) error
+	KeepTasks(ctx context.Context, im *storage.Import, tasks []storage.Task) error
+}
+
+// BadFile is the error of a file that cannot be brought in as it is; nothing of it is stored.
+type BadFile struct{ Err error }
+
+func (e *BadFile) Error() string { return e.Err.Error() }
+
+func (e *BadFile) Unwrap() error { return e.Err }
 
 // Imported is what an import came to.
 type Imported struct {
@@ -127,18 +143,37 @@ func (s *source[R, T]) survey(ctx context.Context) (sum []byte, records int, err
 	return h.Sum(nil), records, nil
 }
 
+// named are statements in which the file is called by its name for people.
+func (in *Importing) named(list []string) (out []string) {
+	for _, text := range list {
+		out = append(out, strings.ReplaceAll(text, in.Path, in.Name))
+	}
+	return out
+}
+
+// renamed is an error in which the file is called by its name for people.
+func (in *Importing) renamed(err error) error {
+	if text := err.Error(); in.Name != in.Path && strings.Contains(text, in.Path) {
+		return errors.New(strings.ReplaceAll(text, in.Path, in.Name))
+	}
+	return err
+}
+
 func digest(h hash.Hash, v any) error { return json.NewEncoder(h).Encode(v) }
 
 // bring reads the file again and stores it, a batch in each transaction.
-func (s *source[R, T]) bring(ctx context.Context, db *storage.DB, what string, keep func(context.Context, *storage.Import, []T) error) (out Imported, err error) {
+func (s *source[R, T]) bring(ctx context.Context, db Database, what string, keep func(context.Context, *storage.Import, []T) error) (out Imported, err error) {
 	if s.in.Name == "" {
 		s.in.Name = s.in.Path
 	}
 	sum, records, err := s.survey(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = &BadFile{s.in.renamed(err)}
+	}
 	if err != nil {
 		return out, err
 	}
-	out = Imported{Skipped: s.skipped + s.report.Skipped, Reasons: append(slices.Clone(s.report.Reasons), s.reasons...), Lost: s.lost.list(), Report: s.report}
+	out = Imported{Skipped: s.skipped + s.report.Skipped, Reasons: append(s.in.named(s.report.Reasons), s.reasons...), Lost: s.lost.list(), Report: s.report}
 	if records == 0 {
 		return out, nil
 	}
@@ -191,7 +226,7 @@ func (s *source[R, T]) store(ctx context.Context, im *storage.Import, sum []byte
 // Rankings brings in rankings made elsewhere. The file is read twice: whatever is wrong with it is found before anything
 // is stored. What is stored is stored in many transactions, so that labelers go on meanwhile; an *Interrupted says how
 // much is there, and the same import goes on from there.
-func Rankings(ctx context.Context, db *storage.DB, in Importing) (Imported, error) {
+func Rankings(ctx context.Context, db Database, in Importing) (Imported, error) {
 	s := &source[dataset.Ranking, storage.Ranking]{in: &in, stored: Stored}
 	s.read = func(o dataset.Options) iter.Seq2[dataset.Ranking, error] {
 		return dataset.Compared(dataset.Rankings(o, in.Path), o.Report)
@@ -204,7 +239,7 @@ const lostMore = "completions beyond the project's K"
 
 // Tasks brings in what is to be ranked, as Rankings does rankings. Of a file of rankings it takes the prompts and
 // completions, each once. A task that the project has already is not added again.
-func Tasks(ctx context.Context, db *storage.DB, in Importing) (Imported, error) {
+func Tasks(ctx context.Context, db Database, in Importing) (Imported, error) {
 	if name := in.Read.Format; name != "" && name != "auto" && name != "ai2" {
 		if _, err := dataset.Named(name, dataset.KindRankings); err != nil {
 			return Imported{}, err

@@ -7,16 +7,16 @@ import { number, t } from "./i18n.js";
 
 /** The formats, by the name that the API knows them by. */
 const formats = {
-  own: "format.own",
-  hh: "format.hh",
+  rankings: "format.own",
+  "hh-rlhf": "format.hh",
   trl: "format.trl",
-  summarize: "format.summarize",
-  labelstudio: "format.labelstudio",
+  "openai-comparisons": "format.summarize",
+  "label-studio": "format.labelstudio",
   argilla: "format.argilla",
   oasst: "format.oasst",
   arena: "format.arena",
-  comparator: "format.comparator",
-  instances: "format.instances",
+  "llm-comparator": "format.comparator",
+  ai2: "format.instances",
   pandalm: "format.pandalm",
 };
 
