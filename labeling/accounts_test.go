@@ -241,9 +241,7 @@ func TestSecretsAreNotLogged(t *testing.T) {
 		t.Errorf("with the database gone: %d %s", status, text)
 	}
 	boss.call("GET", "/api/session", "", "Authorization", "Bearer "+made.Token)
-	for _, c := range v.cookies() {
-		secrets = append(secrets, c)
-	}
+	secrets = append(secrets, v.cookies()...)
 	secrets = append(secrets, boss.cookies()...)
 	secrets = append(secrets, token, made.Token)
 	if len(secrets) < 10 || !strings.Contains(lines.String(), "database is closed") || !strings.Contains(lines.String(), "/api/session/link") {

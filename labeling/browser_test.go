@@ -62,7 +62,6 @@ func TestBrowser(t *testing.T) {
 		{"all done", testAllDone},
 		{"announcements", testAnnouncements},
 		{"hostile text", testHostileText},
-		{"admin", testAdmin},
 		{"look", testLook},
 		{"look of a labeler's page", testLabelStates},
 		{"language and theme", testLanguageAndTheme},

@@ -360,3 +360,54 @@ func TestStoredScriptStaysText(t *testing.T) {
 		}
 	}
 }
+
+// Whatever an admin or a reviewer changes through the API stands in the log of changes under their name, and what is refused
+// does not.
+func TestEveryChangeIsLogged(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t, reviews)
+	v, tokens := w.visitor(t), w.tokens(t)
+	count := func(actor string) (n int) {
+		t.Helper()
+		entries, _, err := w.db.Audit(ctx, 0, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Actor == actor {
+				n++
+			}
+		}
+		return n
+	}
+	changed := 0
+	operations := slices.Clone(described().operations)
+	slices.SortStableFunc(operations, func(a, b operation) int { // somebody forgotten can be changed no more
+		return strings.Compare(map[bool]string{true: "b"}[a.id == "forget"], map[bool]string{true: "b"}[b.id == "forget"])
+	})
+	for _, o := range operations {
+		if o.method == http.MethodGet || !strings.HasPrefix(o.path, "/api/admin/") && !strings.HasPrefix(o.path, "/api/review/") {
+			continue
+		}
+		role := map[bool]string{true: storage.RoleAdmin, false: storage.RoleReviewer}[strings.HasPrefix(o.path, "/api/admin/")]
+		for _, id := range []string{"1", "999999"} {
+			path, body := o.request(id, "x "+o.id, true)
+			body = strings.NewReplacer(`"ranks":{"A":1,"B":1,"C":1,"D":1}`, `"ranks":[1,2,3,4]`, `"role":"labeler"`, `"role":"reviewer"`).Replace(body)
+			before := count("token " + role)
+			status, text := v.send(o, path, body, tokens[role])
+			added := count("token "+role) - before
+			switch {
+			case o.id == "preview": // changes nothing
+			case status >= 400 && added != 0:
+				t.Errorf("%s was refused (%d %s) and is in the log", o, status, text)
+			case status < 400 && added == 0:
+				t.Errorf("%s (%s) with %.200s succeeded (%d %.200s) and is not in the log", o, o.id, body, status, text)
+			case status < 400:
+				changed++
+			}
+		}
+	}
+	if changed < 7 {
+		t.Errorf("%d changes succeeded only", changed)
+	}
+}

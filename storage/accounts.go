@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -46,7 +47,8 @@ type Token struct {
 func personObject(id int64) string { return fmt.Sprintf("person %d", id) }
 
 const personQuery = `SELECT l.id, l.name, l.role, l.password_hash, l.disabled, l.pseudonym, l.created_at, coalesce(l.last_seen_at, 0), l.forgotten_at IS NOT NULL,
-	(SELECT count(*) FROM rankings r WHERE r.labeler_id = l.id AND r.sealed = 1 AND r.replaced = 0) FROM labelers l`
+	(SELECT count(*) FROM rankings r WHERE r.labeler_id = l.id AND r.sealed = 1 AND r.replaced = 0),
+	(SELECT json_group_array(p.name ORDER BY p.id) FROM pauses x JOIN projects p ON p.id = x.project_id WHERE x.labeler_id = l.id AND x.resumed_at IS NULL) FROM labelers l`
 
 // People returns everybody, by id.
 func (db *DB) People(ctx context.Context) (people []Person, err error) {
@@ -76,9 +78,12 @@ func (db *DB) Person(ctx context.Context, id int64) (Person, error) {
 
 func person(row interface{ Scan(...any) error }) (p Person, err error) {
 	var created, seen int64
-	err = row.Scan(&p.ID, &p.Name, &p.Role, &p.PasswordHash, &p.Disabled, &p.Pseudonym, &created, &seen, &p.Forgotten, &p.Rankings)
+	var paused []byte
+	if err := row.Scan(&p.ID, &p.Name, &p.Role, &p.PasswordHash, &p.Disabled, &p.Pseudonym, &created, &seen, &p.Forgotten, &p.Rankings, &paused); err != nil {
+		return p, err
+	}
 	p.CreatedAt, p.LastSeen = time.UnixMilli(created).UTC(), moment(seen)
-	return p, err
+	return p, json.Unmarshal(paused, &p.Paused)
 }
 
 // moment is the time of a column that is 0 for never.

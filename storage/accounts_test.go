@@ -344,6 +344,17 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+func TestPeopleTellWhereTheyArePaused(t *testing.T) {
+	ctx, db := context.Background(), openTest(t)
+	addLabelers(t, db, "ann", "bob")
+	run(t, db, `INSERT INTO projects (id, name, created_at) VALUES (7, 'second', 0), (5, 'third', 0);
+		INSERT INTO pauses (labeler_id, project_id, reason, paused_at, resumed_at) VALUES (2, 7, 'gold', 0, NULL), (2, 1, 'gold', 0, NULL), (2, 5, 'gold', 0, 1), (1, 5, 'gold', 0, 1)`)
+	people, err := db.People(ctx)
+	if err != nil || len(people) != 2 || len(people[0].Paused) != 0 || !reflect.DeepEqual(people[1].Paused, []string{"default", "second"}) {
+		t.Errorf("%+v, %v", people, err)
+	}
+}
+
 // The log of changes is only added to: names in it change when somebody is forgotten, and nothing else ever.
 func TestAuditIsFixed(t *testing.T) {
 	ctx, db := context.Background(), openTest(t)
