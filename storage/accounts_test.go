@@ -191,6 +191,44 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// What each column of text holds decides what forgetting somebody does with it. A new one must be decided on too.
+func TestEveryTextIsForgottenOrKept(t *testing.T) {
+	db := openTest(t)
+	const deleted, words, kept = "of a person, deleted or replaced", "one of few words, or made by the program", "of a project or a file, kept"
+	known := map[string]string{
+		"api_tokens.name": deleted, "api_tokens.token_hash": deleted, "sessions.token_hash": deleted, "sign_in_links.token_hash": deleted,
+		"labelers.name": deleted, "labelers.password_hash": deleted, "labelers.pseudonym": deleted, "audit.actor": deleted, "audit.detail": deleted, "audit.object": deleted,
+		"decisions.note": deleted, "drafts.body": deleted, "ranking_items.note": deleted, "rankings.comment": deleted, "rankings.meta": deleted, "skips.comment": deleted,
+
+		"assignments.public_id": words, "assignments.shown": words, "audit.action": words, "frontiers.kind": words, "imports.digest": words, "imports.what": words,
+		"labelers.role": words, "pauses.reason": words, "ranking_items.ratings": words, "rankings.flags": words, "rankings.idempotency_key": words, "skips.idempotency_key": words,
+		"skips.reason": words, "stocks.kind": words, "tallies.kind": words, "tasks.digest": words, "tasks.kind": words,
+
+		"completions.external_id": kept, "completions.messages": kept, "completions.model": kept, "completions.sampling": kept, "completions.text": kept, "completions.tokens": kept,
+		"guidelines.text": kept, "imports.name": kept, "projects.description": kept, "projects.name": kept, "projects.questions": kept, "prompts.messages": kept, "prompts.system": kept,
+		"prompts.text": kept, "prompts.tokens": kept, "rankings.group_id": kept, "rankings.guideline": kept, "task_references.note": kept,
+	}
+	rows, err := db.r.Query(`SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.type NOT IN ('INTEGER', 'REAL', 'TIMESTAMP') ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if known[name] == "" {
+			t.Errorf("%s: does it hold what a person wrote? Then storage.Forget deletes it; either way this test lists it", name)
+		}
+		delete(known, name)
+	}
+	for name := range known {
+		t.Errorf("%s does not exist", name)
+	}
+}
+
 func TestLastAdminStays(t *testing.T) {
 	ctx, db := context.Background(), openTest(t)
 	var ids []int64
