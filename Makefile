@@ -5,7 +5,7 @@
 PEERS = .venv-peers
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build demo test bench bench-peers bench-growth
+.PHONY: build demo test bench bench-peers bench-growth bench-labeling
 
 build:
 	go build -o bin/rlhf ./cmd/rlhf
@@ -33,3 +33,8 @@ bench-peers:
 bench-growth:
 	go build -o bin/growth ./bench/growth
 	bin/growth $(ARGS)
+
+# the labeling server under 50 labelers; ARGS="-tasks 1000000 -rankings 30000", ARGS="-kills 20"
+bench-labeling:
+	go build -o bin/labelers ./bench/labelers
+	bin/labelers $(ARGS)

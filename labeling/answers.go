@@ -119,12 +119,9 @@ func (s *Server) rank(ctx context.Context, in *rankIn) (*body[rankedJSON], error
 	if err != nil {
 		return nil, err
 	}
-	out := rankedJSON{Accepted: true, Extra: got.Extra, Revision: got.Revision}
+	out := rankedJSON{Accepted: true, Extra: got.Extra, Revision: got.Revision, Standing: newStandingJSON(got.Standing)}
 	if f := got.Feedback; f != nil {
 		out.Feedback = &feedbackJSON{f.Right, f.Pairs, slots(f.Ranks), s.html(f.Note)}
-	}
-	if out.Standing, err = s.standingJSON(ctx); err != nil {
-		return nil, err
 	}
 	return answer(out)
 }
@@ -148,16 +145,12 @@ type skippedJSON struct {
 
 func (s *Server) skip(ctx context.Context, in *skipIn) (*body[skippedJSON], error) {
 	b := in.Body
-	revision, err := s.store.Skip(ctx, storage.Skip{LabelerID: me(ctx).ID, PublicID: in.ID, Reason: b.Reason, Comment: b.Comment, ActiveMS: b.ActiveMS, WallMS: b.WallMS,
+	got, err := s.store.Skip(ctx, storage.Skip{LabelerID: me(ctx).ID, PublicID: in.ID, Reason: b.Reason, Comment: b.Comment, ActiveMS: b.ActiveMS, WallMS: b.WallMS,
 		Key: b.IdempotencyKey, Revision: b.Revision})
 	if err != nil {
 		return nil, err
 	}
-	out := skippedJSON{Revision: revision}
-	if out.Standing, err = s.standingJSON(ctx); err != nil {
-		return nil, err
-	}
-	return answer(out)
+	return answer(skippedJSON{newStandingJSON(got.Standing), got.Revision})
 }
 
 type recentJSON struct {

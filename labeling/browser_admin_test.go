@@ -3,6 +3,8 @@ package labeling_test
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -21,8 +23,18 @@ func TestBrowserAdmin(t *testing.T) {
 		{"people", testPeople},
 		{"tokens", testTokens},
 		{"audit", testAudit},
+		{"projects", testProjects},
+		{"guidelines", testGuidelines},
+		{"tasks", testTasks},
+		{"import and export", testImportExport},
+		{"flags", testFlags},
+		{"figures", testFigures},
+		{"review", testReview},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, browser) })
+	}
+	if os.Getenv("RLHF_PICTURES") != "" {
+		t.Run("picture", func(t *testing.T) { testAdminPicture(t, browser) })
 	}
 }
 
@@ -31,9 +43,17 @@ func admin(t *testing.T, browser context.Context, w *world, path string) *tab {
 	t.Helper()
 	p := openTab(t, browser, w.URL, 1280, 900)
 	p.prefer("prefers-reduced-motion", "reduce")
-	p.signIn("boss", password)
-	p.visit(path)
+	p.enterAs("boss", path)
 	return p
+}
+
+// enterAs signs in on the way to a page of admins or reviewers, and waits until its content is there.
+func (p *tab) enterAs(name, path string) {
+	p.t.Helper()
+	p.open("/?next=" + url.QueryEscape(path))
+	p.wait(`document.activeElement.id === "name" && document.querySelector("#submit:enabled")`)
+	p.keys(name + kb.Tab + password + kb.Enter)
+	p.wait(`location.pathname !== "/" && document.querySelector("#content:not([hidden])")`)
 }
 
 // visit opens a page and waits until its content is there.
@@ -111,14 +131,14 @@ func testPeople(t *testing.T, browser context.Context) {
 	p.wait(`document.querySelector("#secret").open`)
 	p.click("#secret-copy")
 	p.says("#secret-copy", "Copied")
-	url := p.value("#secret-text")
-	if !strings.HasPrefix(url, w.URL+"/") || !strings.Contains(url, "#") {
-		t.Fatalf("the link is %q", url)
+	link := p.value("#secret-text")
+	if !strings.HasPrefix(link, w.URL+"/") || !strings.Contains(link, "#") {
+		t.Fatalf("the link is %q", link)
 	}
 	p.click("#secret [data-close]")
 	p.wait(`!document.querySelector("#secret").open && document.querySelector("#secret-text").value === ""`)
 	hedy := w.visitor(t)
-	token := url[strings.Index(url, "#")+1:]
+	token := link[strings.Index(link, "#")+1:]
 	hedy.want("POST", "/api/session/link", fmt.Sprintf(`{"token":%q}`, token), 200, `"role":"reviewer"`)
 	hedy.want("POST", "/api/session/link", fmt.Sprintf(`{"token":%q}`, token), 401, "")
 

@@ -109,11 +109,7 @@ func testAxe(t *testing.T, browser context.Context, lang string) {
 	p.wait(`document.querySelector("#help").open`)
 	p.accessible("label, help")
 	for _, page := range adminPages {
-		p.visit(page.path)
-		if page.open != "" {
-			p.click(page.open)
-			p.wait(`document.querySelector("dialog[open]")`)
-		}
+		p.goTo(page.path, page.open)
 		p.accessible(strings.TrimSpace(page.path + " " + page.open))
 	}
 	p.open("/nothing")
@@ -121,9 +117,35 @@ func testAxe(t *testing.T, browser context.Context, lang string) {
 	p.accessible("missing")
 }
 
-// adminPages are the pages of admins and reviewers, with the dialogs that their buttons open.
+// goTo opens a page of adminPages as it says.
+func (p *tab) goTo(path, open string) {
+	p.t.Helper()
+	p.visit(path)
+	if open != "" {
+		p.click(open)
+		p.wait(`document.querySelector("dialog[open], details[open], .question")`)
+	}
+	if strings.Contains(path, "#tasks") {
+		p.wait(`document.querySelector("#tasks-table tbody")`)
+	}
+	if strings.Contains(path, "#tasks/") {
+		p.wait(`document.querySelector("#task").open`)
+	}
+}
+
+// adminPages are the pages of admins and reviewers, with what to click there first.
 var adminPages = []struct{ path, open string }{
 	{"/admin", ""},
+	{"/admin", "#new"},
+	{"/admin/projects/1#progress", ""},
+	{"/admin/projects/1#settings", "#add-preset"},
+	{"/admin/projects/1#guidelines", ""},
+	{"/admin/projects/1#tasks", ""},
+	{"/admin/projects/1#tasks", "#calibrate-open"},
+	{"/admin/projects/1#tasks/1", ""},
+	{"/admin/projects/1#data", ""},
+	{"/admin/projects/1#flags", ""},
+	{"/admin/projects/1/figures", ".looked summary"},
 	{"/admin/people", ""},
 	{"/admin/people", "#new"},
 	{"/admin/people", what("link")},
@@ -131,4 +153,7 @@ var adminPages = []struct{ path, open string }{
 	{"/admin/people", what("password")},
 	{"/admin/people", what("forget")},
 	{"/admin/audit", ""},
+	{"/review", ""},
+	{"/review/1", ""},
+	{"/review/1/1", ""},
 }

@@ -160,31 +160,3 @@ func testHostileText(t *testing.T, browser context.Context) {
 		t.Errorf("%d hostile elements in the rendered texts", found)
 	}
 }
-
-func testAdmin(t *testing.T, browser context.Context) {
-	w := newWorld(t, reviews[:2], overlap(2))
-	for _, labeler := range []struct{ name, keys string }{{"ada", "a1b2c3d4"}, {"grace", "a1b2c3d3"}} {
-		p := openTab(t, browser, w.URL, 1280, 800)
-		p.signIn(labeler.name, password)
-		p.keys(labeler.keys + kb.Enter)
-		p.wait(`document.querySelector("#progress-text").textContent.startsWith("1 done")`)
-		p.open("/admin")
-		p.wait(`document.querySelector("#error").textContent === "Your account may not see this page."`)
-	}
-	p := openTab(t, browser, w.URL, 1280, 800)
-	p.open("/?next=/admin")
-	p.wait(`document.activeElement.id === "name" && document.querySelector("#submit:enabled")`)
-	p.keys("boss\t" + password + kb.Enter)
-	p.wait(`location.pathname === "/admin" && document.querySelector("#content").checkVisibility()`)
-	for _, want := range []string{"2 of 4", "ada", "grace", "ada and grace"} {
-		if !evaluate[bool](p, fmt.Sprintf(`document.querySelector("#content").innerText.includes(%q)`, want)) {
-			t.Errorf("the admin page does not show %q:\n%s", want, p.dump())
-		}
-	}
-	cells := evaluate[[]string](p, `[...document.querySelectorAll("#labelers tbody tr")].map((row) => row.innerText.replace(/\s+/g, " ").trim()).sort()`)
-	if len(cells) < 2 {
-		t.Fatalf("the table of labelers holds %q, want ada and grace", cells)
-	}
-	p.click("#refresh")
-	p.wait(`document.querySelector("#updated").textContent.startsWith("Updated ") && document.querySelector("#error").textContent === ""`)
-}

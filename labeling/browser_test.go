@@ -61,7 +61,6 @@ func TestBrowser(t *testing.T) {
 		{"all done", testAllDone},
 		{"announcements", testAnnouncements},
 		{"hostile text", testHostileText},
-		{"admin", testAdmin},
 		{"look", testLook},
 		{"language and theme", testLanguageAndTheme},
 		{"ranking operations", testRankingOperations},

@@ -97,7 +97,6 @@ type Store interface {
 	auditStore
 	workStore
 	dataStore
-	progressStore
 	figureStore
 	reviewStore
 	flagStore
@@ -148,7 +147,6 @@ func (s *Server) Handler() http.Handler {
 	s.projectsAPI(api)
 	s.adminTasksAPI(api)
 	s.exchangeAPI(api)
-	s.progressAPI(api)
 	s.figuresAPI(api)
 	s.reviewAPI(api)
 	s.flagsAPI(api)

@@ -28,7 +28,12 @@ var pages = []page{
 	{"/", "signin", "", false},
 	{"/enter", "enter", "", false},
 	{"/label", "label", storage.RoleLabeler, true},
-	{"/admin", "admin", storage.RoleAdmin, true},
+	{"/review", "review", storage.RoleReviewer, true},
+	{"/review/:project", "disputes", storage.RoleReviewer, false},
+	{"/review/:project/:task", "verdict", storage.RoleReviewer, false},
+	{"/admin", "projects", storage.RoleAdmin, true},
+	{"/admin/projects/:project", "project", storage.RoleAdmin, false},
+	{"/admin/projects/:project/figures", "figures", storage.RoleAdmin, false},
 	{"/admin/people", "people", storage.RoleAdmin, true},
 	{"/admin/audit", "audit", storage.RoleAdmin, true},
 }

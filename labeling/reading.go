@@ -127,8 +127,7 @@ type standingJSON struct {
 	Paused        *string `json:"paused" doc:"why nothing is given out: gold, too many wrong answers to tasks whose answer is known"`
 }
 
-func (s *Server) standingJSON(ctx context.Context) (standingJSON, error) {
-	st, err := s.store.Standing(ctx, me(ctx).ID)
+func newStandingJSON(st storage.Standing) standingJSON {
 	out := standingJSON{Done: st.Done, Remaining: st.Remaining, Today: st.Today, TodayActiveMS: st.TodayActiveMS, TrainingLeft: st.TrainingLeft}
 	if st.Done > 0 {
 		out.PaceMS = &st.PaceMS
@@ -136,15 +135,15 @@ func (s *Server) standingJSON(ctx context.Context) (standingJSON, error) {
 	if st.Paused != "" {
 		out.Paused = &st.Paused
 	}
-	return out, err
+	return out
 }
 
 func (s *Server) standing(ctx context.Context, _ *struct{}) (*body[standingJSON], error) {
-	out, err := s.standingJSON(ctx)
+	st, err := s.store.Standing(ctx, me(ctx).ID)
 	if err != nil {
 		return nil, err
 	}
-	return answer(out)
+	return answer(newStandingJSON(st))
 }
 
 type guidelinesIn struct {

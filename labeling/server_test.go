@@ -85,7 +85,7 @@ func (v *visitor) next() string {
 func TestSessions(t *testing.T) {
 	w := newWorld(t, reviews[:1])
 	v := w.visitor(t)
-	for _, path := range []string{"/api/session", "/api/admin/progress", "/api/admin/agreement"} {
+	for _, path := range []string{"/api/session", "/api/admin/overview", "/api/admin/projects/1/figures"} {
 		v.want("GET", path, "", 401, `"code":"session"`)
 	}
 	v.want("POST", "/api/tasks/next", "{}", 401, `"code":"session"`)
@@ -96,7 +96,7 @@ func TestSessions(t *testing.T) {
 		t.Errorf("signing in: %d, cookie %q", status, cookie)
 	}
 	v.want("GET", "/api/session", "", 200, `"role":"labeler"`)
-	v.want("GET", "/api/admin/progress", "", 403, `"code":"role"`)
+	v.want("GET", "/api/admin/overview", "", 403, `"code":"role"`)
 	v.want("DELETE", "/api/session", "", 204, "")
 	v.want("GET", "/api/session", "", 401, "")
 
@@ -232,14 +232,14 @@ func TestBlindAndDrawn(t *testing.T) {
 	}
 	boss := w.visitor(t)
 	boss.signIn("boss")
-	boss.want("GET", "/api/admin/progress", "", 200, `"rankings":40,"rankings_needed":40`)
-	boss.want("GET", "/api/admin/agreement", "", 200, `"a":"ada","b":"grace"`)
+	boss.want("GET", "/api/admin/overview", "", 200, `"needed":40,"rankings":40`)
+	boss.want("GET", "/api/admin/projects/1/figures", "", 200, `"a":"ada","b":"grace"`)
 }
 
 func TestAgreementIsNullWhereUndefined(t *testing.T) {
 	v := newWorld(t, reviews).visitor(t)
 	v.signIn("boss")
-	v.want("GET", "/api/admin/agreement", "", 200, `"strict":{"value":null,"low":null,"high":null,"pairs":0}`)
+	v.want("GET", "/api/admin/projects/1/figures", "", 200, `"agreement":{"strict":null,"ties_half":null,"pairs":0,"items":0}`)
 }
 
 // Simulated labelers rank everything through the API, and what they answer does not depend on who is faster.

@@ -17,12 +17,12 @@ import (
 
 // workStore is what labelers need of a database.
 type workStore interface {
-	Next(ctx context.Context, ask storage.Ask) (storage.Assignment, error)
+	Next(ctx context.Context, ask storage.Ask) (storage.Given, error)
 	Work(ctx context.Context, labelerID int64, publicID string) (storage.Work, error)
 	Heartbeat(ctx context.Context, labelerID int64, publicID string, ttl time.Duration) (time.Time, error)
 	SaveDraft(ctx context.Context, labelerID int64, publicID string, based int, body json.RawMessage) (storage.Draft, error)
 	Submit(ctx context.Context, s storage.Submission) (storage.Submitted, error)
-	Skip(ctx context.Context, s storage.Skip) (revision int, err error)
+	Skip(ctx context.Context, s storage.Skip) (storage.Skipped, error)
 	Recent(ctx context.Context, labelerID int64) ([]storage.Work, error)
 	Standing(ctx context.Context, labelerID int64) (storage.Standing, error)
 	Instructions(ctx context.Context, project string) (storage.Instructions, error)
@@ -67,20 +67,12 @@ type nextJSON struct {
 }
 
 func (s *Server) nextTask(ctx context.Context, in *nextIn) (*body[nextJSON], error) {
-	l := me(ctx)
-	var out nextJSON
-	a, err := s.store.Next(ctx, storage.Ask{LabelerID: l.ID, Project: in.Body.Project, Holding: in.Body.Holding, TTL: s.lease(), Draw: s.draw, Share: s.share})
+	g, err := s.store.Next(ctx, storage.Ask{LabelerID: me(ctx).ID, Project: in.Body.Project, Holding: in.Body.Holding, TTL: s.lease(), Draw: s.draw, Share: s.share})
+	out := nextJSON{Standing: newStandingJSON(g.Standing)}
 	switch {
 	case err == nil:
-		w, err := s.store.Work(ctx, l.ID, a.PublicID)
-		if err != nil {
-			return nil, err
-		}
-		out.Task = s.taskJSON(w)
+		out.Task = s.taskJSON(g.Work)
 	case !errors.Is(err, storage.ErrNoTask):
-		return nil, err
-	}
-	if out.Standing, err = s.standingJSON(ctx); err != nil {
 		return nil, err
 	}
 	return answer(out)

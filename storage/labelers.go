@@ -130,7 +130,7 @@ const seenStep = time.Minute
 func (db *DB) seen(ctx context.Context, what, query string, hash []byte) (l Labeler, err error) {
 	now := db.millis()
 	var last, token, used int64
-	err = db.r.QueryRowContext(ctx, query, hash, now).Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled, &l.Pseudonym, &last, &token, &used)
+	err = db.reads.QueryRowContext(ctx, query, hash, now).Scan(&l.ID, &l.Name, &l.Role, &l.PasswordHash, &l.Disabled, &l.Pseudonym, &last, &token, &used)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Labeler{}, fmt.Errorf("labeler %s: %w", what, ErrNotFound)
 	}

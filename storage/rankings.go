@@ -36,6 +36,7 @@ type Submitted struct {
 	Extra    bool // kept beyond the overlap
 	Revision int
 	Feedback *Feedback // of a training task with a reference
+	Standing Standing  // of the labeler after it
 }
 
 // Feedback compares a ranking with the researcher's own.
@@ -145,7 +146,7 @@ func (h hold) finish(ctx context.Context, q querier) error {
 // for an assignment that is not the labeler's, and for what does not fit ErrRanks, ErrUnopened, ErrAnswers, ErrRevision,
 // ErrTooLate or ErrKey.
 func (db *DB) Submit(ctx context.Context, s Submission) (out Submitted, err error) {
-	at := db.millis()
+	at, midnight := db.millis(), db.midnight()
 	err = db.change(ctx, func(ctx context.Context, q querier) error {
 		h, err := readHold(ctx, q, s.PublicID, s.LabelerID)
 		if err != nil {
@@ -167,8 +168,11 @@ func (db *DB) Submit(ctx context.Context, s Submission) (out Submitted, err erro
 			}
 		}
 		if h.kind == KindTraining {
-			out.Feedback, err = h.compare(ctx, q, id)
+			if out.Feedback, err = h.compare(ctx, q, id); err != nil {
+				return err
+			}
 		}
+		out.Standing, err = readStanding(ctx, q, s.LabelerID, midnight)
 		return err
 	})
 	return out, err
@@ -282,34 +286,50 @@ type Skip struct {
 	Revision  int    // of the answer it replaces; 0: a first answer
 }
 
+// Skipped is what became of a skip.
+type Skipped struct {
+	Revision int
+	Standing Standing // of the labeler after it
+}
+
 // Skip stores that a labeler passes over a task; others still rank it. A ranking that it replaces counts no more. It returns
 // the errors of Submit.
-func (db *DB) Skip(ctx context.Context, s Skip) (revision int, err error) {
-	at := db.millis()
+func (db *DB) Skip(ctx context.Context, s Skip) (out Skipped, err error) {
+	at, midnight := db.millis(), db.midnight()
 	err = db.change(ctx, func(ctx context.Context, q querier) error {
 		h, err := readHold(ctx, q, s.PublicID, s.LabelerID)
 		if err != nil {
 			return err
 		}
 		id, before, err := h.sent(ctx, q, "skips", s.Key)
-		if revision = before.Revision; err != nil || id != 0 {
+		if out.Revision = before.Revision; err != nil {
 			return err
 		}
-		if !slices.Contains(Reasons, s.Reason) {
-			return fmt.Errorf("%w: reason %q is unknown", ErrAnswers, s.Reason)
+		if id == 0 {
+			if out.Revision, err = h.storeSkip(ctx, q, s, at); err != nil {
+				return err
+			}
 		}
-		if err := h.replace(ctx, q, s.Revision); err != nil {
-			return err
-		}
-		revision = h.revision + 1
-		_, err = q.ExecContext(ctx, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment, active_ms, wall_ms, idempotency_key, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			h.task, h.labeler, at, s.Reason, s.Comment, s.ActiveMS, s.WallMS, ownKey(h.labeler, s.Key), revision)
-		if err != nil {
-			return err
-		}
-		return h.finish(ctx, q)
+		out.Standing, err = readStanding(ctx, q, s.LabelerID, midnight)
+		return err
 	})
-	return revision, err
+	return out, err
+}
+
+func (h hold) storeSkip(ctx context.Context, q querier, s Skip, at int64) (revision int, err error) {
+	if !slices.Contains(Reasons, s.Reason) {
+		return 0, fmt.Errorf("%w: reason %q is unknown", ErrAnswers, s.Reason)
+	}
+	if err := h.replace(ctx, q, s.Revision); err != nil {
+		return 0, err
+	}
+	revision = h.revision + 1
+	_, err = q.ExecContext(ctx, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment, active_ms, wall_ms, idempotency_key, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		h.task, h.labeler, at, s.Reason, s.Comment, s.ActiveMS, s.WallMS, ownKey(h.labeler, s.Key), revision)
+	if err != nil {
+		return 0, err
+	}
+	return revision, h.finish(ctx, q)
 }
 
 // CheckRanks returns ErrRanks, with what was expected, unless ranks are K numbers

@@ -84,7 +84,7 @@ func TestLeaseSubmitRead(t *testing.T) {
 	}
 	s := Submission{LabelerID: me, PublicID: a.PublicID, Ranks: []int{1, 1, 2}, ActiveMS: 1234, Comment: "hm", Key: "k"}
 	for range 2 { // the second is the same answer sent again
-		if out, err := db.Submit(ctx, s); err != nil || out != (Submitted{Revision: 1}) {
+		if out, err := db.Submit(ctx, s); err != nil || out.Extra || out.Revision != 1 || out.Standing.Done != 1 {
 			t.Fatalf("%+v, %v", out, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -32,52 +33,71 @@ type Ask struct {
 	Share     func(project, labeler int64, n int) float64 // in [0, 1), decides the kind of a labeler's n-th task; nil for normal ones
 }
 
+// Given is a leased task as its labeler sees it, and how far they have come.
+type Given struct {
+	Assignment
+	Work     Work
+	Standing Standing
+}
+
 // mostHeld is how many tasks a labeler may hold at once: one in hand and one to come.
 const mostHeld = 2
 
 // Next leases a task until ask.TTL from now: one that the labeler holds and does not name, else the one that search finds.
-// The order of completions is drawn once for each labeler and task and stored. It returns ErrNoTask if nothing is left or the
-// labeler is paused, ErrHolding if they name two that they hold, ErrNotFound if there is no such project.
-func (db *DB) Next(ctx context.Context, ask Ask) (a Assignment, err error) {
-	now := db.Now()
+// The order of completions is drawn once for each labeler and task and stored. It returns ErrNoTask, with the standing, if
+// nothing is left or the labeler is paused, ErrHolding if they name two that they hold, ErrNotFound if there is no such
+// project.
+func (db *DB) Next(ctx context.Context, ask Ask) (g Given, err error) {
+	now, midnight := db.Now(), db.midnight()
+	none := false
 	err = db.change(ctx, func(ctx context.Context, q querier) error {
-		a = Assignment{Expires: now.Add(ask.TTL)}
+		g = Given{Assignment: Assignment{Expires: now.Add(ask.TTL)}}
 		s := search{Ask: ask, now: now.UnixMilli()}
 		var err error
-		if a.TaskID, err = s.inHand(ctx, q); err != nil {
+		if g.TaskID, err = s.inHand(ctx, q); err == nil && g.TaskID == 0 {
+			g.TaskID, err = s.find(ctx, q)
+		}
+		if none = errors.Is(err, ErrNoTask); err != nil && !none {
 			return err
 		}
-		if a.TaskID == 0 {
-			if a.TaskID, err = s.find(ctx, q); err != nil {
+		if !none {
+			if err := assign(ctx, q, &g.Assignment, ask.LabelerID, now.UnixMilli(), ask.Draw); err != nil {
+				return err
+			}
+			if g.Work, err = readWork(ctx, q, ask.LabelerID, g.PublicID); err != nil {
 				return err
 			}
 		}
-		return assign(ctx, q, &a, ask.LabelerID, now.UnixMilli(), ask.Draw)
+		g.Standing, err = readStanding(ctx, q, ask.LabelerID, midnight)
+		return err
 	})
-	return a, err
+	if err == nil && none {
+		err = ErrNoTask
+	}
+	return g, err
 }
 
-// liveQuery lists the leases of a labeler on tasks that are still wanted, the first given first.
-const liveQuery = `SELECT a.public_id, a.task_id, p.name FROM assignments a INDEXED BY assignments_mine
+// liveQuery lists the leases of a labeler on tasks that are still wanted.
+const liveQuery = `SELECT a.id, a.public_id, a.task_id, p.name FROM assignments a INDEXED BY assignments_mine
 	JOIN tasks t ON t.id = a.task_id JOIN projects p ON p.id = t.project_id
 	WHERE a.labeler_id = ?1 AND a.done = 0 AND a.expires_at > ?2 AND t.open = 1 AND t.withdrawn = 0 AND p.open = 1
 	  AND (t.assigned_to IS NULL OR t.assigned_to = ?1)
-	  AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.labeler_id = ?1 AND x.project_id = p.id AND x.resumed_at IS NULL)
-	ORDER BY a.id`
+	  AND NOT EXISTS (SELECT 1 FROM pauses x WHERE x.labeler_id = ?1 AND x.project_id = p.id AND x.resumed_at IS NULL)`
 
 // inHand returns the task that the labeler holds already without naming it, or 0.
 func (s *search) inHand(ctx context.Context, q querier) (int64, error) {
 	type lease struct {
 		public, project string
-		task            int64
+		id, task        int64
 	}
 	rows, err := q.QueryContext(ctx, liveQuery, s.LabelerID, s.now)
 	live, err := collect(rows, err, func(rows *sql.Rows) (l lease, err error) {
-		return l, rows.Scan(&l.public, &l.task, &l.project)
+		return l, rows.Scan(&l.id, &l.public, &l.task, &l.project)
 	})
 	if err != nil {
 		return 0, err
 	}
+	slices.SortFunc(live, func(a, b lease) int { return cmp.Compare(a.id, b.id) }) // the first given first
 	for _, l := range live {
 		if !slices.Contains(s.Holding, l.public) && (s.Project == "" || s.Project == l.project) {
 			return l.task, nil

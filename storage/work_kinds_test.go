@@ -94,10 +94,10 @@ func TestSharesOfKinds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.kind(a); got != want[i] {
+		if got := s.kind(a.Assignment); got != want[i] {
 			t.Errorf("task %d, drawn %v: %s, want %s", i, draws[i], got, want[i])
 		}
-		s.submit(0, a, 1, 2)
+		s.submit(0, a.Assignment, 1, 2)
 	}
 	if a := s.next(0); a.TaskID != 0 {
 		t.Errorf("an eleventh task: %s", s.kind(a))
@@ -129,7 +129,7 @@ func TestRepeats(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s.kind(a) == KindRepeat {
+		if s.kind(a.Assignment) == KindRepeat {
 			original := int64(s.number(`SELECT repeat_of FROM tasks WHERE id = ?`, a.TaskID))
 			if i < 20 {
 				t.Fatalf("a repeat of task %d after %d others", original, i)
@@ -147,7 +147,7 @@ func TestRepeats(t *testing.T) {
 			}
 		}
 		order = append(order, a.TaskID)
-		s.submit(0, a, 1, 2, 3)
+		s.submit(0, a.Assignment, 1, 2, 3)
 		s.now = s.now.Add(time.Second)
 	}
 	if len(repeated) == 0 {
@@ -159,8 +159,8 @@ func TestRepeats(t *testing.T) {
 	s.submit(0, s.next(0), 1, 2)
 	s.now = s.now.Add(25 * time.Hour)
 	a, err := s.Next(s.ctx, Ask{LabelerID: s.ids[0], TTL: time.Minute, Draw: backwards, Share: always})
-	if err != nil || s.kind(a) != KindRepeat {
-		t.Errorf("a day later: %s, %v", s.kind(a), err)
+	if err != nil || s.kind(a.Assignment) != KindRepeat {
+		t.Errorf("a day later: %s, %v", s.kind(a.Assignment), err)
 	}
 	if st, err := s.Standing(s.ctx, s.ids[0]); err != nil || st.Remaining != 3 || st.Done != 1 || st.Today != 0 {
 		t.Errorf("%+v, %v", st, err)
@@ -175,11 +175,11 @@ func TestGoldPauses(t *testing.T) {
 	gold := func(ranks ...int) Assignment {
 		t.Helper()
 		a, err := s.Next(s.ctx, Ask{LabelerID: s.ids[0], TTL: time.Minute, Draw: backwards, Share: func(int64, int64, int) float64 { return 0 }})
-		if err != nil || s.kind(a) != KindGold {
+		if err != nil || s.kind(a.Assignment) != KindGold {
 			t.Fatalf("%+v, %v", a, err)
 		}
-		s.submit(0, a, ranks...)
-		return a
+		s.submit(0, a.Assignment, ranks...)
+		return a.Assignment
 	}
 	paused := func() string {
 		st, err := s.Standing(s.ctx, s.ids[0])

@@ -52,12 +52,16 @@ const workQuery = `SELECT a.task_id, a.shown, a.expires_at, a.done, t.kind = 'tr
 
 // Work returns a labeler's assignment, or ErrNotFound if they have no such one.
 func (db *DB) Work(ctx context.Context, labelerID int64, publicID string) (Work, error) {
+	return readWork(ctx, db.reads, labelerID, publicID)
+}
+
+func readWork(ctx context.Context, q querier, labelerID int64, publicID string) (Work, error) {
 	w := Work{PublicID: publicID, Kind: KindNormal}
 	var task, expires int64
 	var done, training bool
 	var shown, questions string
 	var messages, draft sql.NullString
-	err := db.reads.QueryRowContext(ctx, workQuery, publicID, labelerID).Scan(&task, &shown, &expires, &done, &training, &w.Project, &w.Form.Rate, &questions, &w.Form.Confidence, &w.Form.MustOpen,
+	err := q.QueryRowContext(ctx, workQuery, publicID, labelerID).Scan(&task, &shown, &expires, &done, &training, &w.Project, &w.Form.Rate, &questions, &w.Form.Confidence, &w.Form.MustOpen,
 		&w.Prompt, &w.System, &messages, &w.Guideline, &w.Draft.Version, &draft)
 	if errors.Is(err, sql.ErrNoRows) {
 		return w, fmt.Errorf("task %s: %w", publicID, ErrNotFound)
@@ -78,7 +82,7 @@ func (db *DB) Work(ctx context.Context, labelerID int64, publicID string) (Work,
 	if err := errors.Join(json.Unmarshal([]byte(questions), &w.Form.Questions), json.Unmarshal([]byte(shown), &w.completions)); err != nil {
 		return w, err
 	}
-	texts, err := readTexts(ctx, db.reads, task)
+	texts, err := readTexts(ctx, q, task)
 	if err != nil {
 		return w, err
 	}
@@ -87,7 +91,7 @@ func (db *DB) Work(ctx context.Context, labelerID int64, publicID string) (Work,
 		w.Responses = append(w.Responses, Response{c.Text, c.Messages})
 	}
 	if done {
-		w.Answer, err = readAnswer(ctx, db.reads, task, labelerID, w.completions)
+		w.Answer, err = readAnswer(ctx, q, task, labelerID, w.completions)
 	}
 	return w, err
 }
@@ -191,27 +195,39 @@ type Standing struct {
 // paceOver is how many of the last rankings the pace is the median of.
 const paceOver = 20
 
-const standingQuery = `WITH there AS (
-	SELECT s.kind, s.free FROM stocks s JOIN projects p ON p.id = s.project_id
-	  WHERE p.open = 1 AND (s.kind IN ('normal', 'calibration', 'training') OR s.kind IN ('gold', 'honeypot') AND p.gold_share > 0)
-	UNION ALL SELECT w.kind, -w.covered FROM tallies w JOIN projects p ON p.id = w.project_id
-	  WHERE w.labeler_id = ?1 AND p.open = 1 AND (w.kind IN ('normal', 'calibration', 'training', 'repeat') OR w.kind IN ('gold', 'honeypot') AND p.gold_share > 0)
-	UNION ALL SELECT t.kind, count(*) FROM tasks t INDEXED BY tasks_mine JOIN projects p ON p.id = t.project_id
-	  WHERE t.assigned_to = ?1 AND t.open = 1 AND t.withdrawn = 0 AND p.open = 1 AND (t.kind IN ('normal', 'calibration', 'training', 'repeat') OR t.kind IN ('gold', 'honeypot') AND p.gold_share > 0)
-	  GROUP BY t.kind)
-	SELECT (SELECT coalesce(sum(done), 0) FROM tallies WHERE labeler_id = ?1 AND kind <> 'example'),
-	  (SELECT coalesce(sum(free), 0) FROM there), (SELECT coalesce(sum(free), 0) FROM there WHERE kind = 'training'),
-	  (SELECT count(*) FROM rankings WHERE labeler_id = ?1 AND created_at >= ?2 AND replaced = 0) + (SELECT count(*) FROM skips WHERE labeler_id = ?1 AND created_at >= ?2 AND undone = 0),
-	  (SELECT coalesce(sum(active_ms), 0) FROM rankings WHERE labeler_id = ?1 AND created_at >= ?2) + (SELECT coalesce(sum(active_ms), 0) FROM skips WHERE labeler_id = ?1 AND created_at >= ?2),
-	  coalesce((SELECT x.reason FROM pauses x JOIN projects p ON p.id = x.project_id WHERE x.labeler_id = ?1 AND x.resumed_at IS NULL AND p.open = 1 LIMIT 1), '')`
+// givenOut is the condition on a kind and project p whose tasks are given out.
+const givenOut = `p.open = 1 AND (kind IN ('normal', 'calibration', 'training', 'repeat') OR kind IN ('gold', 'honeypot') AND p.gold_share > 0)`
+
+// standingQuery is of scalar subqueries, which SQLite counts in place; whatever it would materialize first costs more than
+// the counting.
+const standingQuery = `SELECT (SELECT coalesce(sum(done), 0) FROM tallies WHERE labeler_id = ?1 AND kind <> 'example'),
+	(SELECT coalesce(sum(free), 0) FROM stocks JOIN projects p ON p.id = project_id WHERE ` + givenOut + `)
+	  - (SELECT coalesce(sum(covered), 0) FROM tallies JOIN projects p ON p.id = project_id WHERE labeler_id = ?1 AND ` + givenOut + `)
+	  + (SELECT count(*) FROM tasks INDEXED BY tasks_mine JOIN projects p ON p.id = project_id WHERE assigned_to = ?1 AND tasks.open = 1 AND withdrawn = 0 AND ` + givenOut + `),
+	(SELECT coalesce(sum(free), 0) FROM stocks JOIN projects p ON p.id = project_id WHERE kind = 'training' AND p.open = 1)
+	  - (SELECT coalesce(sum(covered), 0) FROM tallies JOIN projects p ON p.id = project_id WHERE labeler_id = ?1 AND kind = 'training' AND p.open = 1)
+	  + (SELECT count(*) FROM tasks INDEXED BY tasks_mine JOIN projects p ON p.id = project_id WHERE assigned_to = ?1 AND tasks.open = 1 AND withdrawn = 0 AND kind = 'training' AND p.open = 1),
+	coalesce((SELECT x.reason FROM pauses x JOIN projects p ON p.id = x.project_id WHERE x.labeler_id = ?1 AND x.resumed_at IS NULL AND p.open = 1 LIMIT 1), '')`
 
 // Standing counts what a labeler has done and what is left for them.
-func (db *DB) Standing(ctx context.Context, labelerID int64) (s Standing, err error) {
-	err = db.reads.QueryRowContext(ctx, standingQuery, labelerID, db.midnight()).Scan(&s.Done, &s.Remaining, &s.TrainingLeft, &s.Today, &s.TodayActiveMS, &s.Paused)
-	if err != nil {
+func (db *DB) Standing(ctx context.Context, labelerID int64) (Standing, error) {
+	return readStanding(ctx, db.reads, labelerID, db.midnight())
+}
+
+func readStanding(ctx context.Context, q querier, labelerID, midnight int64) (s Standing, err error) {
+	if err := q.QueryRowContext(ctx, standingQuery, labelerID).Scan(&s.Done, &s.Remaining, &s.TrainingLeft, &s.Paused); err != nil {
 		return s, err
 	}
-	rows, err := db.reads.QueryContext(ctx, `SELECT active_ms FROM rankings WHERE labeler_id = ? AND replaced = 0 ORDER BY created_at DESC LIMIT ?`, labelerID, paceOver)
+	for _, today := range []string{`SELECT coalesce(sum(replaced = 0), 0), coalesce(sum(active_ms), 0) FROM rankings WHERE labeler_id = ? AND created_at >= ?`,
+		`SELECT coalesce(sum(undone = 0), 0), coalesce(sum(active_ms), 0) FROM skips WHERE labeler_id = ? AND created_at >= ?`} {
+		var n int
+		var ms int64
+		if err := q.QueryRowContext(ctx, today, labelerID, midnight).Scan(&n, &ms); err != nil {
+			return s, err
+		}
+		s.Today, s.TodayActiveMS = s.Today+n, s.TodayActiveMS+ms
+	}
+	rows, err := q.QueryContext(ctx, `SELECT active_ms FROM rankings WHERE labeler_id = ? AND replaced = 0 ORDER BY created_at DESC LIMIT ?`, labelerID, paceOver)
 	times, err := collect(rows, err, func(rows *sql.Rows) (ms int64, err error) { return ms, rows.Scan(&ms) })
 	if n := len(times); n > 0 {
 		slices.Sort(times)

@@ -13,7 +13,8 @@ import (
 
 // Lease is Next with only what many tests need.
 func (db *DB) Lease(ctx context.Context, labelerID int64, ttl time.Duration, draw Draw) (Assignment, error) {
-	return db.Next(ctx, Ask{LabelerID: labelerID, TTL: ttl, Draw: draw})
+	g, err := db.Next(ctx, Ask{LabelerID: labelerID, TTL: ttl, Draw: draw})
+	return g.Assignment, err
 }
 
 // A shift is labelers at work on a database with a clock that stands still.
@@ -76,7 +77,7 @@ func (s *shift) next(labeler int, holding ...string) Assignment {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return a
+	return a.Assignment
 }
 
 func (s *shift) submit(labeler int, a Assignment, ranks ...int) Submitted {
@@ -133,7 +134,8 @@ func TestNextOfProjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(project string, holding ...string) (Assignment, error) {
-		return s.Next(s.ctx, Ask{LabelerID: s.ids[0], Project: project, Holding: holding, TTL: time.Minute, Draw: backwards})
+		g, err := s.Next(s.ctx, Ask{LabelerID: s.ids[0], Project: project, Holding: holding, TTL: time.Minute, Draw: backwards})
+		return g.Assignment, err
 	}
 	if _, err := ask("nowhere"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no such project: %v", err)
@@ -163,7 +165,8 @@ func TestRevisions(t *testing.T) {
 		return s.Submit(s.ctx, Submission{LabelerID: me, PublicID: a.PublicID, Ranks: ranks, Key: key, Revision: revision})
 	}
 	skip := func(revision int, key string) (int, error) {
-		return s.Skip(s.ctx, Skip{LabelerID: me, PublicID: a.PublicID, Reason: "unsafe", Key: key, Revision: revision})
+		out, err := s.Skip(s.ctx, Skip{LabelerID: me, PublicID: a.PublicID, Reason: "unsafe", Key: key, Revision: revision})
+		return out.Revision, err
 	}
 	done := func() int { return s.number(`SELECT done FROM tasks WHERE id = ?`, a.TaskID) }
 	if out, err := rank(0, "k1", 1, 2); err != nil || out.Revision != 1 || done() != 1 {
@@ -505,7 +508,7 @@ func TestManyLabelersAtOnce(t *testing.T) {
 				s := Submission{LabelerID: me, PublicID: a.PublicID, Ranks: []int{1, 2, 2}, Key: fmt.Sprint(r.Uint64())}
 				first, err := db.Submit(ctx, s)
 				again, err2 := db.Submit(ctx, s)
-				if err != nil || err2 != nil || first != again {
+				if err != nil || err2 != nil || first.Revision != again.Revision || first.Extra != again.Extra {
 					t.Error(first, again, err, err2)
 					return
 				}

@@ -57,9 +57,10 @@ var allowed = map[string][]string{
 
 	// benchmarks, beside the program: the workloads of bench are the engine and ppo as cmd wires them, over prompts and models that a
 	// peer reads too; the two commands only start its workers and print
-	"bench":        {"gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
-	"bench/peers":  {"bench"},
-	"bench/growth": {"bench"},
+	"bench":          {"gpt", "gpt/bpe", "gpt/hf", "internal/checkpoint", "internal/dataset", "internal/kernel", "internal/optim", "internal/rng", "ppo", "reward"},
+	"bench/peers":    {"bench"},
+	"bench/growth":   {"bench"},
+	"bench/labelers": {"labeling", "storage"}, // the server as a process of its own, under load
 }
 
 // only says where a module from outside may be imported, by prefix of its path.

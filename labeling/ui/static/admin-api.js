@@ -24,6 +24,7 @@ export const resume = (id, person) => call("POST", `/admin/projects/${id}/people
 export const flags = (id, after) => call("GET", `/admin/projects/${id}/flags${query({ after })}`);
 export const figures = (id) => call("GET", `/admin/projects/${id}/figures`);
 export const overview = (id) => call("GET", `/admin/overview${query({ project: id })}`);
+export const formats = () => call("GET", "/admin/formats");
 export const exportAddress = (id, values) => `/api/admin/projects/${id}/export${query(values)}`;
 
 export const people = () => call("GET", "/admin/people");

@@ -69,19 +69,15 @@ function change() {
   return out;
 }
 
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A text with what names its author marked; from and to count bytes of UTF-8. */
+/** A text with what names its author marked; from and to count UTF-16 units, as strings here do. */
 function marked(text, leaks) {
-  const bytes = encoder.encode(text);
   const out = element("p", { class: "plain" });
   let done = 0;
-  for (const leak of leaks.toSorted((a, b) => a.from - b.from)) {
-    if (leak.from < done) continue;
-    out.append(decoder.decode(bytes.subarray(done, leak.from)), element("mark", { title: t("task.leak") }, decoder.decode(bytes.subarray(leak.from, leak.to))));
-    done = leak.to;
+  for (const { from, to } of leaks.toSorted((a, b) => a.from - b.from)) {
+    if (from < done) continue;
+    out.append(text.slice(done, from), element("mark", { title: t("task.leak") }, text.slice(from, to)));
+    done = to;
   }
-  out.append(decoder.decode(bytes.subarray(done)));
+  out.append(text.slice(done));
   return out;
 }

@@ -93,5 +93,3 @@ export function signInAddress(reason) {
   if (reason) query.set("reason", reason);
   return `/?${query}`;
 }
-export const adminProgress = () => call("GET", "/admin/progress");
-export const adminAgreement = () => call("GET", "/admin/agreement");

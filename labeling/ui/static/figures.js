@@ -23,9 +23,9 @@ async function load() {
   at("content").replaceChildren(
     counts(f),
     group(t("figures.reliability"), reliability(f), published(f)),
-    group(t("figures.anomalies"), anomalies(f)),
-    group(t("figures.labelers"), ...labelers(f)),
     group(t("figures.pairs"), heat(f)),
+    group(t("figures.labelers"), ...labelers(f)),
+    group(t("figures.anomalies"), anomalies(f)),
     group(t("figures.models"), ...models(f)),
     group(t("figures.work"), work(f), times(f), skipReasons(f)),
     group(t("figures.biases"), ...biases(f)),
@@ -37,7 +37,8 @@ async function load() {
 }
 
 function counts(f) {
-  const facts = [["figures.rankings", f.rankings], ["figures.prompts", f.prompts], ["figures.shared", f.tasks_shared], ["figures.extra", f.extra], ["figures.imported", f.imported]];
+  const facts = [["figures.rankings", f.rankings], ["figures.prompts", f.prompts], ["figures.shared", f.tasks_shared], ["figures.extra", f.extra], ["figures.imported", f.imported],
+    ["figures.anomalies", f.labelers.reduce((sum, l) => sum + l.anomalies.length, 0)]];
   return element("section", { class: "totals", "aria-label": t("figures.counts") },
     ...facts.map(([name, n]) => element("div", { class: "total" }, element("h2", { class: "eyebrow" }, t(name)), element("p", { class: "value" }, count(n)))));
 }

@@ -1,7 +1,7 @@
 // A disputed task: what the labelers said side by side, their consensus, and the reviewer's own ranking beside theirs.
 
 import { decide, dispute } from "./admin-api.js";
-import { at, attempt, count, duration, moment, numeric, onSubmit, pathPart, reading, reasonName, table } from "./admin-parts.js";
+import { at, attempt, chip, count, duration, moment, numeric, onSubmit, pathPart, reading, reasonName, table, when } from "./admin-parts.js";
 import { announce, element } from "./dom.js";
 import { listing, t } from "./i18n.js";
 
@@ -25,15 +25,29 @@ attempt(at("error"), async () => {
 
 function showRankings() {
   const heads = ["", ...task.completions.map(({ slot }) => slot), t("verdict.time"), t("verdict.confidence")];
-  const rows = task.rankings.map((ranking) => [ranking.labeler, ...ranking.ranks.map((rank) => numeric(String(rank))), numeric(duration(ranking.active_ms)), numeric(count(ranking.confidence))]);
+  const rows = task.rankings.map((ranking) => [name(ranking), ...ranking.ranks.map((rank) => numeric(String(rank))), numeric(duration(ranking.active_ms)), numeric(count(ranking.confidence))]);
   if (task.consensus?.length) rows.push([element("strong", {}, t("verdict.consensus")), ...task.consensus.map((rank) => numeric(String(rank))), "", ""]);
   table(at("rankings"), heads, rows);
   at("comments").replaceChildren(...task.rankings.filter(({ comment, flags }) => comment || flags?.length).map(({ labeler, comment, flags }) => element("p", { class: "remark" },
     element("strong", {}, labeler), " ", [...(flags ?? []).map(reasonName), comment].filter(Boolean).join(" · "))));
 }
 
+/** Who made a ranking, and what sets it apart from the others. */
+function name({ labeler, extra, choice }) {
+  const marks = [extra && t("verdict.extra"), choice && t("verdict.choice")].filter(Boolean).map((text) => chip(text));
+  return element("span", { class: "tags" }, labeler, ...marks);
+}
+
+/** Decisions that a later one replaced. */
+function showEarlier(decisions) {
+  at("earlier").hidden = decisions.length === 0;
+  table(at("earlier-table"), ["", ...task.completions.map(({ slot }) => slot), t("task.note")], decisions.map((decision) => [
+    element("span", {}, decision.reviewer, element("br"), when(decision.at)), ...decision.ranks.map((rank) => numeric(String(rank))), decision.note]));
+}
+
 function showDecision(decision) {
-  at("decided").textContent = decision ? t("verdict.decided", { name: decision.reviewer ?? "", at: moment(decision.created_at ?? decision.at) }) : t("verdict.undecided");
+  showEarlier(task.notes);
+  at("decided").textContent = decision ? t("verdict.decided", { name: decision.reviewer, at: moment(decision.at) }) : t("verdict.undecided");
   form.elements.note.value = decision?.note ?? "";
   at("places").replaceChildren(...task.completions.map(({ slot }, i) => placeField(slot, decision?.ranks[i])));
 }
@@ -87,7 +101,7 @@ at("take").addEventListener("click", () => {
 onSubmit(form, async () => {
   const given = places();
   const open = task.completions.filter((_, i) => given[i] === 0).map(({ slot }) => slot);
-  if (open.length) throw Object.assign(new Error(t("label.stilltoplace", { list: listing(open) })), { status: 422, field: `place-${open[0]}` });
+  if (open.length) throw Object.assign(new Error(t("verdict.left", { list: listing(open) })), { status: 422, field: `place-${open[0]}` });
   const steps = [...new Set(given)].sort((a, b) => a - b); // 1, 3, 3 is said as 1, 2, 2
   const note = form.elements.note.value;
   const ranks = given.map((place) => steps.indexOf(place) + 1);
