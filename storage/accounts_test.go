@@ -109,10 +109,17 @@ func TestForget(t *testing.T) {
 	if err := db.AddTasks(ctx, tasks(4, 3, 1)); err != nil {
 		t.Fatal(err)
 	}
+	var last Assignment
 	for i := range 3 {
 		a, err := db.Lease(ctx, zoe.ID, time.Minute, backwards)
 		if err != nil {
 			t.Fatal(err)
+		}
+		last = a
+		for version, text := range []string{strings.Repeat(wrote+" ", 2000), wrote, strings.Repeat(wrote+" ", 500), "{}"} { // what is written over does not stay either
+			if _, err := db.SaveDraft(ctx, zoe.ID, a.PublicID, version, json.RawMessage(`{"comment":"`+text+`"}`)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if i < 2 {
 			if _, err := db.Submit(ctx, Submission{LabelerID: zoe.ID, PublicID: a.PublicID, Ranks: []int{1, 2, 2}, Comment: wrote, ActiveMS: 7}); err != nil {
@@ -123,12 +130,12 @@ func TestForget(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	as := WithActor(ctx, zoe.ID)
 	_, token := db.CreateToken(as, zoe.ID, wrote, []byte("token-of-zoe"), later)
-	for _, err := range []error{db.CreateSession(ctx, []byte("session-of-zoe"), zoe.ID, later), db.CreateLink(as, zoe.ID, []byte("link-of-zoe"), later), token} {
+	for _, err := range []error{db.CreateSession(ctx, []byte("session-of-zoe"), zoe, later), db.CreateLink(as, zoe.ID, []byte("link-of-zoe"), later), token} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	run(t, db, `INSERT INTO drafts (assignment_id, version, body, updated_at) SELECT id, 1, json_object('comment', ?2), 0 FROM assignments WHERE labeler_id = ?1 AND done = 0;`, zoe.ID, wrote)
+	run(t, db, `UPDATE drafts SET body = json_object('comment', ?2) WHERE assignment_id IN (SELECT id FROM assignments WHERE labeler_id = ?1)`, zoe.ID, wrote)
 	run(t, db, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment) SELECT task_id, labeler_id, 0, 'other', ?2 FROM assignments WHERE labeler_id = ?1 LIMIT 1`, zoe.ID, wrote)
 	run(t, db, `INSERT INTO decisions (task_id, reviewer_id, created_at, note) VALUES (1, ?1, 0, ?2)`, zoe.ID, wrote)
 	imported := `Zöe "Zz" Quixley imported`
@@ -178,6 +185,21 @@ func TestForget(t *testing.T) {
 	}
 	if len(after) != 3 || !reflect.DeepEqual(after, before) {
 		t.Errorf("rankings were\n%+v\nand are\n%+v", before, after)
+	}
+	for name, late := range map[string]func() error{ // requests that were on their way
+		"draft": func() error { _, err := db.SaveDraft(ctx, zoe.ID, last.PublicID, 0, json.RawMessage(`{}`)); return err },
+		"ranking": func() error {
+			_, err := db.Submit(ctx, Submission{LabelerID: zoe.ID, PublicID: last.PublicID, Ranks: []int{1, 2, 2}, Key: "late"})
+			return err
+		},
+		"skip": func() error {
+			_, err := db.Skip(ctx, Skip{LabelerID: zoe.ID, PublicID: last.PublicID, Reason: "other", Comment: wrote, Key: "late"})
+			return err
+		},
+	} {
+		if err := late(); err == nil || !strings.Contains(err.Error(), "has been forgotten") {
+			t.Errorf("a late %s: %v", name, err)
+		}
 	}
 	if again, err := db.Forget(ctx, zoe.ID); err != nil || again != pseudonym {
 		t.Errorf("forgotten twice: %q, %v", again, err)
@@ -271,7 +293,11 @@ func TestWaysIn(t *testing.T) {
 	yes, no, reviewer, hash := true, false, RoleReviewer, "$new"
 	begin := func() {
 		t.Helper()
-		for _, err := range []error{db.CreateSession(ctx, []byte("s"), id, now.Add(time.Hour)), db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour))} {
+		ann, err := db.LabelerByName(ctx, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{db.CreateSession(ctx, []byte("s"), ann, now.Add(time.Hour)), db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour))} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,6 +334,26 @@ func TestWaysIn(t *testing.T) {
 			t.Errorf("%s: the link still leads in: %v", name, err)
 		}
 		run(t, db, `UPDATE labelers SET disabled = 0, role = 'labeler'; DELETE FROM sessions; DELETE FROM sign_in_links`)
+	}
+
+	// who signs in while their password changes, or they are let in no longer, does not get in
+	ann, err := db.LabelerByName(ctx, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, stale := range map[string]Labeler{"an old password": {ID: ann.ID, PasswordHash: "$old"}, "nobody": {ID: 99, PasswordHash: ann.PasswordHash}} {
+		if err := db.CreateSession(ctx, []byte("x"), stale, now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a session by %s: %v", name, err)
+		}
+	}
+	if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateSession(ctx, []byte("x"), ann, now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session of somebody disabled: %v", err)
+	}
+	if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &no}); err != nil {
+		t.Fatal(err)
 	}
 
 	begin()
