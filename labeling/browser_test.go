@@ -62,6 +62,7 @@ func TestBrowser(t *testing.T) {
 		{"all done", testAllDone},
 		{"announcements", testAnnouncements},
 		{"hostile text", testHostileText},
+		{"focus in sight", testFocusInSight},
 		{"look", testLook},
 		{"look of a labeler's page", testLabelStates},
 		{"language and theme", testLanguageAndTheme},

@@ -104,8 +104,7 @@ async function open(newTask) {
   for (const [slot, card] of board.cards) card.read(opened.has(slot));
   scrollTo(0, 0);
   refresh();
-  followGuide(task);
-  board.focusFirst();
+  if (!followGuide(task)) board.focusFirst();
   announce(kept && !board.ranking.empty ? t("label.draftback") : t("label.newtask", { n: slots.length, prompt: task.prompt.text }));
   tabs.tell({ type: "here", task: task.id });
   work.prefetch();
@@ -395,6 +394,10 @@ addEventListener("pagehide", () => {
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // back from the sign-in page
 addEventListener("online", () => draft?.flush());
-setInterval(() => task && active.idle < abandoned && work.beat(), beat);
+setInterval(() => {
+  if (!task || active.idle > abandoned) return;
+  work.beat();
+  draft.flush();
+}, beat);
 setInterval(() => waitingForTasks && !busy && !document.hidden && next(), lookAgain);
 start();
