@@ -41,6 +41,7 @@ func TestBrowser(t *testing.T) {
 		{"touch, side by side", testTouchStrip},
 		{"buttons", testButtons},
 		{"keyboard alone", testKeyboard},
+		{"letters off", testLettersOff},
 		{"nine completions", testNine},
 		{"rating", testRating},
 		{"reading", testReading},

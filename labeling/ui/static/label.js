@@ -42,7 +42,7 @@ const view = new View((what) => {
   board.arrange(view.side);
   opened.look();
 });
-const board = new Board({ changed, enter: proceed, digit: (slot, n) => step === "rate" && form.rate(slot, n), read: (slot) => opened.has(slot), ranking: () => step === "rank" });
+const board = new Board({ changed, enter: proceed, digit: (slot, n) => step === "rate" && form.rate(slot, n), read: (slot) => opened.has(slot), ranking: () => step === "rank", letters: () => view.letters });
 const work = new Work(user, { standing: showStanding, sent, waiting, refused, expired: () => location.assign(signInAddress("expired")), ended: sessionEnded });
 const tabs = new Tabs(user, { draft: foreignDraft, done: doneElsewhere, task: () => task?.id });
 let task = null;
@@ -378,7 +378,7 @@ at("comment").addEventListener("input", keepDraft);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, input:not([type=radio], [type=checkbox])")) return;
   if (document.querySelector("dialog[open], :popover-open") && !(event.key === "?" && at("help").open)) return;
-  const act = keys[event.key.toLowerCase()];
+  const act = view.letters && keys[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
   act();
