@@ -163,6 +163,10 @@ func TestBrowserAxeLabel(t *testing.T) {
 			p.speak(lang)
 			p.open("/enter")
 			p.wait(`document.querySelector("#error").textContent !== ""`)
+			p.accessible("no one-time link")
+			p.open("/?") // a change of the fragment alone loads nothing
+			p.open("/enter#abc")
+			p.wait(`document.querySelector("#enter:enabled")`)
 			p.accessible("one-time link")
 			p.do(chromedp.EmulateViewport(1440, 900))
 			p.signIn("ada", password)

@@ -343,7 +343,7 @@ function showAllDone() {
   const { done, today, paused } = work.standing;
   let [title, text] = done === 0 ? [t("label.none.title"), t("label.none.text")] : [t("label.done.title"), t("label.done.text", { n: done, today })];
   if (paused) [title, text] = [t("label.paused.title"), t("label.paused.text")];
-  showState(title, `${text} ${t("label.lookagain")}`, t("label.look"), next);
+  showState(title, t("label.sentences", { a: text, b: t("label.lookagain") }), t("label.look"), next);
   at("state").classList.toggle("done", done > 0 && !paused);
   waitingForTasks = true;
   announce(`${title}. ${text}`);
@@ -351,8 +351,9 @@ function showAllDone() {
 
 function toggleHelp() {
   const help = at("help");
-  if (help.open) help.close();
-  else help.showModal();
+  if (help.open) return help.close();
+  help.showModal();
+  at("help-title").focus(); // its first control is far down
 }
 
 function skip() {
