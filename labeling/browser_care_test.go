@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"rlhf/storage"
 )
 
 func testDraft(t *testing.T, browser context.Context) {
@@ -84,6 +86,11 @@ func testAllDone(t *testing.T, browser context.Context) {
 	if shown := evaluate[bool](p, `document.querySelector("#task").checkVisibility() || document.querySelector("#submit").checkVisibility()`); shown {
 		t.Error("the finished task is still on the page")
 	}
+	w.each(t, func(r storage.Ranking) {
+		if r.WallMS < r.ActiveMS || r.WallMS > patience.Milliseconds()*4 {
+			t.Errorf("%d ms from shown to sent, of them %d active", r.WallMS, r.ActiveMS)
+		}
+	})
 	if ms := w.activeMS(t); len(ms) != 1 || ms[0] <= 0 || ms[0] > patience.Milliseconds()*4 {
 		t.Errorf("active times in the database are %v ms, want one above 0 and within the test's time", ms)
 	}

@@ -84,6 +84,7 @@ func testTwoTabs(t *testing.T, browser context.Context) {
 		tab.wait(`document.querySelector("#state.done:not([hidden])")`)
 	}
 	w.holds(p, byText(texts, map[string]int{"A": 1, "D": 1, "B": 2, "C": 2}))
+	w.blind(t)
 }
 
 // A draft goes on where it was on another device; what both have changed is not lost unseen.

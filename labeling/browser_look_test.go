@@ -18,19 +18,7 @@ func testLook(t *testing.T, browser context.Context) {
 	}
 	w := newWorld(t, []review{long, reviews[0]})
 	p := openTab(t, browser, w.URL, 1280, 800)
-	look := func(page string) {
-		t.Helper()
-		for _, width := range []int64{390, 1000, 1600} {
-			p.do(chromedp.EmulateViewport(width, 844))
-			for _, scheme := range []string{"light", "dark"} {
-				p.prefer("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
-				p.wait(fmt.Sprintf(`innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches`, width, scheme))
-				for _, fault := range evaluate[[]string](p, lookScript) {
-					t.Errorf("%s, %s, %d px wide: %s", page, scheme, width, fault)
-				}
-			}
-		}
-	}
+	look := p.look
 	p.open("/")
 	p.wait(`document.querySelector("#name")`)
 	look("sign-in")
@@ -61,6 +49,21 @@ func testLook(t *testing.T, browser context.Context) {
 	for _, page := range adminPages {
 		p.goTo(page.path, page.open)
 		look(page.path)
+	}
+}
+
+// look measures the page as it stands.
+func (p *tab) look(state string) {
+	p.t.Helper()
+	for _, width := range []int64{390, 1000, 1600} {
+		p.do(chromedp.EmulateViewport(width, 844))
+		for _, scheme := range []string{"light", "dark"} {
+			p.prefer("prefers-color-scheme", scheme, "prefers-reduced-motion", "reduce")
+			p.wait(fmt.Sprintf(`innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches`, width, scheme))
+			for _, fault := range evaluate[[]string](p, lookScript) {
+				p.t.Errorf("%s, %s, %d px wide: %s", state, scheme, width, fault)
+			}
+		}
 	}
 }
 

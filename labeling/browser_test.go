@@ -38,6 +38,7 @@ func TestBrowser(t *testing.T) {
 		{"sign-in", testSignIn},
 		{"mouse", testMouse},
 		{"touch", testTouch},
+		{"touch, side by side", testTouchStrip},
 		{"buttons", testButtons},
 		{"keyboard alone", testKeyboard},
 		{"nine completions", testNine},
@@ -62,6 +63,7 @@ func TestBrowser(t *testing.T) {
 		{"announcements", testAnnouncements},
 		{"hostile text", testHostileText},
 		{"look", testLook},
+		{"look of a labeler's page", testLabelStates},
 		{"language and theme", testLanguageAndTheme},
 		{"ranking operations", testRankingOperations},
 	} {

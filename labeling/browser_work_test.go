@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -145,6 +146,44 @@ func testSideBySide(t *testing.T, browser context.Context) {
 	w.holds(p, byText(texts, map[string]int{"B": 1, "C": 1, "D": 2, "A": 3}))
 }
 
+// A finger drags by the handle of a card, or by a letter of the strip, and swipes from one card to the next.
+func testTouchStrip(t *testing.T, browser context.Context) {
+	w := newWorld(t, reviews[:1])
+	p := openTab(t, browser, w.URL, 390, 844, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	p.signIn("ada", password)
+	texts := p.texts()
+	finger := func(x, y float64) *input.TouchPoint { return &input.TouchPoint{X: x, Y: y} }
+	x, y := p.point("#view-side", .5, .5)
+	p.do(chromedp.TapXY(x, y))
+	p.wait(`document.querySelector("#strip").checkVisibility()`)
+	drag := func(from string, place int, want string) {
+		t.Helper()
+		x, y := p.point(from, .5, .5)
+		p.touch(input.DispatchTouchEventTypeTouchStart, finger(x, y))
+		p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, y+20))
+		p.wait(`document.querySelector(".ghost")`)
+		x, y = p.inView(fmt.Sprintf(`.strip-place[data-place="%d"]`, place), .5, .5)
+		p.touch(input.DispatchTouchEventTypeTouchMove, finger(x, y))
+		p.wait(fmt.Sprintf(`document.querySelector('.strip-place[data-place="%d"].over')`, place))
+		p.touch(input.DispatchTouchEventTypeTouchEnd)
+		p.wait(`[...document.querySelectorAll(".strip-place")].map((place) => [...place.querySelectorAll(".token")].map((token) => token.textContent).join("")).join("|") === ` + quote(want))
+	}
+	show := func(slot string) {
+		evaluate[any](p, fmt.Sprintf(`void document.querySelector('.card[data-slot="%s"]').scrollIntoView({block: "nearest", inline: "start"})`, slot))
+		p.wait(fmt.Sprintf(`(() => { const box = document.querySelector('.card[data-slot="%s"]').getBoundingClientRect(); return box.left >= 0 && box.right <= innerWidth; })()`, slot))
+	}
+	drag(card("A")+" .handle", 2, "|A||")
+	show("B")
+	drag(card("B")+" .handle", 1, "B|A||")
+	show("C")
+	drag(card("C")+" .handle", 2, "B|AC||")
+	show("D")
+	drag(card("D")+" .handle", 1, "BD|AC||")
+	drag(`.token[data-slot="A"]`, 3, "BD|C|A|")
+	p.tapUntil("#submit", `document.querySelector("#state.done:not([hidden])")`)
+	w.holds(p, byText(texts, map[string]int{"B": 1, "D": 1, "C": 2, "A": 3}))
+}
+
 // A conversation stands turn by turn, with markdown rendered; the raw text is one key away.
 func testConversation(t *testing.T, browser context.Context) {
 	turns := func(task *storage.Task) {
@@ -221,6 +260,7 @@ func testLastAnswers(t *testing.T, browser context.Context) {
 	w.holds(p, byText(texts, map[string]int{"A": 1, "B": 1, "C": 2, "D": 3}))
 	p.keys("a2c3d4" + kb.Enter)
 	p.wait(`document.querySelector("#state.done:not([hidden])")`)
+	w.blind(t)
 }
 
 // Training comes first and is answered; the guidelines open by themselves until they have been seen, with their examples.

@@ -45,3 +45,4 @@ async function submit(event) {
 form.addEventListener("submit", submit);
 button.disabled = false; // until here the browser itself would have sent the form
 showNotice();
+if (document.activeElement === document.body) form.elements.name.focus();

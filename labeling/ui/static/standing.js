@@ -19,7 +19,7 @@ export function showStanding(standing) {
   at("progress-text").textContent = t("label.progress", { done, remaining, today });
   at("progress-fill").style.width = `${done + remaining === 0 ? 0 : (100 * done) / (done + remaining)}%`;
   const parts = [];
-  if (time > 0) parts.push(t("label.time", { time: duration(time) }));
-  if (pace > 0) parts.push(t("label.pace", { time: duration(pace) }));
+  if (time >= 1000) parts.push(t("label.time", { time: duration(time) }));
+  if (pace >= 1000) parts.push(t("label.pace", { time: duration(pace) }));
   at("progress-time").textContent = parts.join(" · ");
 }

@@ -10,6 +10,7 @@ const longest = 60_000;
 
 export class Work {
   #ready = null; // the next task
+  #until = 0; // when its lease ends
   #fetching = null;
   #sending = null;
   #timer = 0;
@@ -31,7 +32,7 @@ export class Work {
   }
 
   get ready() {
-    return this.#ready !== null;
+    return this.#ready !== null && this.#until > Date.now();
   }
 
   async start() {
@@ -42,7 +43,7 @@ export class Work {
   /** The next task, or null when there is none. */
   async take() {
     await this.#fetching;
-    let task = this.#ready;
+    let task = this.#until > Date.now() ? this.#ready : null;
     this.#ready = null;
     if (!task) {
       await this.flush();
@@ -55,11 +56,12 @@ export class Work {
 
   /** Gets the next task ready while the labeler works on this one. */
   prefetch() {
-    if (this.#fetching || this.#ready || this.entries.length > 0 || this.inHand.length === 0) return;
+    if (this.#fetching || this.ready || this.entries.length > 0 || this.inHand.length === 0) return;
     this.#fetching = nextTask(this.inHand)
       .then((answer) => {
         this.#stands(answer.standing);
         this.#ready = answer.task && !this.inHand.includes(answer.task.id) ? answer.task : null;
+        this.#until = Date.parse(answer.task?.lease_expires_at);
       }, () => {}) // then the next task is fetched when it is needed
       .finally(() => (this.#fetching = null));
   }
@@ -125,7 +127,7 @@ export class Work {
       this.#beating.add(id);
       try {
         const { lease_expires_at: until } = await heartbeat(id);
-        if (id === this.#ready?.id && Date.parse(until) < Date.now()) this.#ready = null;
+        if (id === this.#ready?.id) this.#until = Date.parse(until);
       } catch (failure) {
         if (failure.status === 401) this.page.ended();
         if (failure.status === 404 && id === this.#ready?.id) this.#ready = null;
