@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ProjectStanding is how far a project has come, or all of them. Training and example tasks and those withdrawn are in none of the
@@ -60,4 +61,10 @@ func (db *DB) ProjectStanding(ctx context.Context, project int64) (s ProjectStan
 		}
 	}
 	return s, nil
+}
+
+// midnight is when today began, server time.
+func (db *DB) midnight() int64 {
+	y, m, d := db.Now().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, db.Now().Location()).UnixMilli()
 }

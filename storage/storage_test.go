@@ -110,10 +110,9 @@ func TestLeaseSubmitRead(t *testing.T) {
 	if err != nil || p != (Standing{Done: 1, Today: 1, TodayActiveMS: 1234, PaceMS: 1234}) {
 		t.Errorf("standing %+v, %v", p, err)
 	}
-	o, err := db.Overview(ctx)
-	overview := Overview{Tasks: 1, Overlap: 1, Rankings: 1, Needed: 1, Labelers: []LabelerOverview{{"ann", 1, 1, 1234}}}
-	if err != nil || !reflect.DeepEqual(o, overview) {
-		t.Errorf("overview %+v, %v; want %+v", o, err, overview)
+	o, err := db.ProjectStanding(ctx, DefaultProject)
+	if want := (ProjectStanding{Tasks: 1, DoneTasks: 1, Rankings: 1, Needed: 1, PeopleToday: 1, RankingsToday: 1}); err != nil || o != want {
+		t.Errorf("project %+v, %v; want %+v", o, err, want)
 	}
 }
 

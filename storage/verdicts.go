@@ -47,10 +47,10 @@ type SkipRecord struct {
 
 // Evidence is what the figures of a project are computed from. Its functions are called one after another in one snapshot.
 type Evidence struct {
-	Project func(goldThreshold float64)
-	Labeler func(Labeler)       // everybody who has ranked or skipped, by name
-	Verdict func(Verdict) error // every sealed ranking that no later revision replaced, by task and labeler
-	Skip    func(SkipRecord)    // every skip that holds, by time
+	Project func(goldThreshold float64, tasks int) // called first
+	Labeler func(Labeler)                          // everybody who has ranked or skipped, by name
+	Verdict func(Verdict) error                    // every sealed ranking that no later revision replaced, by task and labeler
+	Skip    func(SkipRecord)                       // every skip that holds, by time
 }
 
 // ReadEvidence reads a project's rankings and skips in one snapshot, streaming. Rankings of training and example tasks are left
@@ -62,14 +62,15 @@ func (db *DB) ReadEvidence(ctx context.Context, project int64, e Evidence) error
 	}
 	defer tx.Rollback()
 	var threshold float64
-	err = tx.QueryRowContext(ctx, `SELECT gold_threshold FROM projects WHERE id = ?`, project).Scan(&threshold)
+	var tasks int
+	err = tx.QueryRowContext(ctx, `SELECT gold_threshold, (SELECT count(*) FROM tasks WHERE project_id = p.id) FROM projects p WHERE id = ?`, project).Scan(&threshold, &tasks)
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("project %d: %w", project, ErrNotFound)
 	}
 	if err != nil {
 		return err
 	}
-	e.Project(threshold)
+	e.Project(threshold, tasks)
 	for _, read := range []func(context.Context, *sql.Tx, int64, Evidence) error{readLabelers, readVerdicts, readSkips} {
 		if err := read(ctx, tx, project, e); err != nil {
 			return err

@@ -57,8 +57,8 @@ func TestReadEvidence(t *testing.T) {
 	var verdicts []Verdict
 	var skips []SkipRecord
 	var names []string
-	threshold := 0.0
-	e := Evidence{Project: func(x float64) { threshold = x }, Labeler: func(l Labeler) { names = append(names, l.Name+"/"+l.Pseudonym) },
+	threshold, tasks := 0.0, 0
+	e := Evidence{Project: func(x float64, n int) { threshold, tasks = x, n }, Labeler: func(l Labeler) { names = append(names, l.Name+"/"+l.Pseudonym) },
 		Verdict: func(v Verdict) error { verdicts = append(verdicts, v); return nil }, Skip: func(s SkipRecord) { skips = append(skips, s) }}
 	if err := db.ReadEvidence(ctx, 2, e); err != nil {
 		t.Fatal(err)
@@ -83,8 +83,8 @@ func TestReadEvidence(t *testing.T) {
 	if len(verdicts) != len(want) {
 		t.Errorf("got %d verdicts, want %d", len(verdicts), len(want))
 	}
-	if fmt.Sprint(names) != "[ann/labeler-1 bob/labeler-2]" || threshold != 0.75 {
-		t.Errorf("got labelers %v, threshold %v", names, threshold)
+	if fmt.Sprint(names) != "[ann/labeler-1 bob/labeler-2]" || threshold != 0.75 || tasks != 3 {
+		t.Errorf("got labelers %v, threshold %v, %d tasks", names, threshold, tasks)
 	}
 	if want := []SkipRecord{{2, day.Add(7 * time.Second), "nonsense", 40}}; !reflect.DeepEqual(skips, want) {
 		t.Errorf("skips: got %+v, want %+v", skips, want)

@@ -22,7 +22,7 @@ import (
 	"rlhf/internal/checkpoint"
 	"rlhf/internal/dataset"
 	"rlhf/internal/kernel"
-	"rlhf/internal/stats"
+	"rlhf/labeling/figures"
 	"rlhf/ppo"
 	"rlhf/sft"
 )
@@ -45,7 +45,7 @@ type demo struct {
 	basic      sft.Result
 	tuned      sft.Result
 	sampled    []sampled
-	agreement  stats.Agreement
+	agreement  figures.Agreement
 	rankings   []dataset.Ranking
 	rewarded   rewardOutcome
 	optimised  ppo.Result

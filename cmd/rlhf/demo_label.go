@@ -16,6 +16,7 @@ import (
 	"rlhf/internal/dataset"
 	"rlhf/labeling"
 	"rlhf/labeling/exchange"
+	"rlhf/labeling/figures"
 	"rlhf/storage"
 )
 
@@ -105,15 +106,22 @@ func (d *demo) label(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var m labeling.Measure
 	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error {
 		d.rankings = append(d.rankings, exchange.Exchanged(r, false))
-		return m.Add(r)
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	d.agreement = m.Agreement()
+	collector := figures.New()
+	if err := db.ReadEvidence(ctx, storage.DefaultProject, collector.Evidence()); err != nil {
+		return err
+	}
+	f, err := collector.Figures()
+	if err != nil {
+		return err
+	}
+	d.agreement = f.Agreement
 	d.done("%d rankings through the labeling server%s", len(d.rankings), d.agreed())
 	return nil
 }
@@ -123,12 +131,12 @@ func (d *demo) agreed() string {
 	if d.agreement.Pairs == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; the labelers agree in %s, ties as half", interval(d.agreement.TiesHalf))
+	return fmt.Sprintf("; the labelers agree in %s, ties as half", percents(d.agreement.TiesHalf))
 }
 
 // simulate has the two simulated labelers rank everything.
 func (d *demo) simulate(ctx context.Context, db *storage.DB, base string) error {
-	o, err := db.Overview(ctx)
+	o, err := db.ProjectStanding(ctx, storage.DefaultProject)
 	if err != nil {
 		return err
 	}
@@ -200,7 +208,7 @@ func (d *demo) person(ctx context.Context, db *storage.DB, base string) error {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		o, err := db.Overview(ctx)
+		o, err := db.ProjectStanding(ctx, storage.DefaultProject)
 		if err != nil {
 			return err
 		}
@@ -211,7 +219,7 @@ func (d *demo) person(ctx context.Context, db *storage.DB, base string) error {
 		case <-ctx.Done():
 			return fmt.Errorf("%d rankings are kept in %s: %w", o.Rankings, filepath.Join(d.dir, "labels.db"), ctx.Err())
 		case err := <-enter:
-			if o, e := db.Overview(ctx); err != nil || e != nil || o.Rankings > 1 {
+			if o, e := db.ProjectStanding(ctx, storage.DefaultProject); err != nil || e != nil || o.Rankings > 1 {
 				return err
 			}
 			return fmt.Errorf("at least 2 rankings are needed to go on")

@@ -9,6 +9,7 @@ import (
 	"rlhf/internal/kernel"
 	"rlhf/internal/metrics"
 	"rlhf/internal/report"
+	"rlhf/labeling/figures"
 )
 
 // writeReport writes report.html from what the run measured.
@@ -68,11 +69,19 @@ func (d *demo) rewardSection(r []metrics.Record) report.Section {
 	}
 	if d.agreement.Pairs > 0 {
 		s.Intervals = []report.Intervals{{Title: "Agreement of the labelers", XLabel: "share of pairs", Min: 0, Max: 1, Rows: []report.Interval{
-			{Label: "strict", Value: d.agreement.Strict.Value, Low: d.agreement.Strict.Low, High: d.agreement.Strict.High},
-			{Label: "ties as half", Value: d.agreement.TiesHalf.Value, Low: d.agreement.TiesHalf.Low, High: d.agreement.TiesHalf.High},
+			bar("strict", d.agreement.Strict), bar("ties as half", d.agreement.TiesHalf),
 		}}}
 	}
 	return s
+}
+
+// bar draws an estimate that has an interval or else its value alone.
+func bar(label string, e *figures.Estimate) report.Interval {
+	i := report.Interval{Label: label, Value: e.Value, Low: e.Value, High: e.Value}
+	if e.Low != nil {
+		i.Low, i.High = *e.Low, *e.High
+	}
+	return i
 }
 
 func (d *demo) lossSection(r map[string][]metrics.Record) report.Section {

@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"rlhf/configs"
-	"rlhf/internal/stats"
 	"rlhf/storage"
 )
 
@@ -54,8 +52,4 @@ func (a *app) thereDB(use, short string, f func(ctx context.Context, cmd *cobra.
 // projectFlag names a project.
 func projectFlag(cmd *cobra.Command, name *string) {
 	cmd.Flags().StringVar(name, "project", "default", "project of the database")
-}
-
-func interval(e stats.Estimate) string {
-	return fmt.Sprintf("%.1f %% (%.1f to %.1f)", 100*e.Value, 100*e.Low, 100*e.High)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -175,6 +176,9 @@ func printModels(out io.Writer, f figures.Figures) {
 	fmt.Fprintf(out, "  consensus by ranked pairs: %s\n", strings.Join(groups, " > "))
 }
 
+// periodsShown is how many days or hours are printed; JSON has them all.
+const periodsShown = 31
+
 func printWork(out io.Writer, f figures.Figures) {
 	if f.Time.N > 0 {
 		fmt.Fprintf(out, "  active time of %d rankings: median %s, middle half %s to %s, %s in all; wall time median %s\n", f.Time.N, seconds(f.Time.ActiveMS.Median),
@@ -183,10 +187,13 @@ func printWork(out io.Writer, f figures.Figures) {
 	for _, k := range f.Time.ByK {
 		fmt.Fprintf(out, "    of %d responses: median %s over %d\n", k.K, seconds(&k.MedianActiveMS), k.N)
 	}
-	for _, p := range f.Throughput {
-		if p.Rankings+p.Skips > 0 {
-			fmt.Fprintf(out, "  %s%s: %d rankings, %d skips\n", p.Day, p.Hour, p.Rankings, p.Skips)
-		}
+	busy := slices.DeleteFunc(slices.Clone(f.Throughput), func(p figures.Period) bool { return p.Rankings+p.Skips == 0 })
+	if n := len(busy); n > periodsShown {
+		fmt.Fprintf(out, "  the latest %d of %d days or hours with work:\n", periodsShown, n)
+		busy = busy[n-periodsShown:]
+	}
+	for _, p := range busy {
+		fmt.Fprintf(out, "  %s%s: %d rankings, %d skips\n", p.Day, p.Hour, p.Rankings, p.Skips)
 	}
 	for _, q := range f.Answers {
 		if q.Mean != nil {

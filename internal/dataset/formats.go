@@ -160,6 +160,9 @@ func firstObject(raw []byte, everyLine bool) object {
 
 // fieldsOf returns the whole fields at the beginning of an object.
 func fieldsOf(raw []byte) object {
+	if mended, found := withoutNaN(raw); found {
+		raw = mended
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	o := object{}
 	if _, err := d.Token(); err != nil {

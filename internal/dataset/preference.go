@@ -101,6 +101,11 @@ func toolPreferences() []preference {
 			read: one(readBattle), rows: sure(writeBattles), array: true, keeps: slices.Concat(carriedTraits, []Trait{traitTies, traitModels, traitTurns, traitConversations, traitSystem}),
 		},
 		{
+			name: "pandalm", about: `PandaLM's: {"cmp_key": "model_model", "instruction", "input", "response1", "response2", "annotator1": 1, 2, or 0 for a tie, …}`,
+			is:   func(s Sample) bool { return s.Object.has("instruction", "response1", "response2") },
+			read: readPanda, rows: sure(writePanda), array: true, keeps: slices.Concat(carriedTraits, []Trait{traitTies, traitModels, traitSystem}),
+		},
+		{
 			name: "llm-comparator", about: `LLM Comparator's file: {"metadata", "models": [two], "examples": [{"input_text", "output_text_a", "output_text_b", "score"}]}`,
 			extensions: []string{".json"},
 			is:         func(s Sample) bool { return s.Object.has("models") && bytes.Contains(s.Raw, []byte(`"examples"`)) },

@@ -48,6 +48,12 @@ func TestDocumentedExamples(t *testing.T) {
 	tree := Ranking{Prompt: "q", Messages: []Message{{"user", "q"}}, Ranks: []int{3, 1, 2}, Labeler: "u1", GroupID: "m0", Meta: meta("lang", `"en"`),
 		Completions: []Completion{{Text: "a", ID: "m1"}, {Text: "b", ID: "m2", Ratings: map[string]float64{"quality": 0.75}}, {Text: "c", ID: "m3"}}}
 	const replies = `"replies":[{"message_id":"m1","text":"a","role":"assistant","rank":2,"replies":[]},{"message_id":"m2","text":"b","role":"assistant","rank":0,"labels":{"quality":{"value":0.75,"count":2}},"replies":[]},{"message_id":"m3","text":"c","role":"assistant","rank":1}]`
+	panda := func(labeler string, ranks ...int) Ranking {
+		r := two("Come up with some search queries on google about coding stuff.", "1. What is coding?", `1. "how to NaN"`, ranks[0], ranks[1])
+		r.Labeler, r.Meta = labeler, meta("idx", "4", "motivation_app", `"Google Search"`)
+		r.Completions[0].Model, r.Completions[1].Model = "cerebras-gpt-6.7B", "pythia-6.9b"
+		return r
+	}
 	for _, test := range []struct {
 		name, format, text string
 		want               []Ranking
@@ -110,6 +116,9 @@ func TestDocumentedExamples(t *testing.T) {
 			})}},
 		{"oasst as agreed, without the deleted", "oasst", `{"message_tree_id":"m0","prompt":{"message_id":"m0","text":"q","role":"prompter","replies":[{"message_id":"m1","text":"a","role":"assistant","rank":1},{"message_id":"m2","text":"b","role":"assistant","rank":0,"deleted":true},{"message_id":"m3","text":"c","role":"assistant","rank":2,"model_name":"m"},{"message_id":"m4","text":"d","role":"assistant","rank":null}]}}`,
 			[]Ranking{{Prompt: "q", Messages: []Message{{"user", "q"}}, Ranks: []int{1, 2}, Labeler: Imported, GroupID: "m0", Completions: []Completion{{Text: "a", ID: "m1"}, {Text: "c", ID: "m3", Model: "m"}}}}},
+		// the fifth record of PandaLM's data/testset-v1.json at 65d7cff, with another verdict for the tie
+		{"pandalm", "pandalm", `[{"idx":4,"motivation_app":"Google Search","cmp_key":"cerebras-gpt-6.7B_pythia-6.9b","instruction":"Come up with some search queries on google about coding stuff.","input":NaN,"response1":"1. What is coding?","response2":"1. \"how to NaN\"","annotator1":2,"annotator2":0}]`,
+			[]Ranking{panda("annotator1", 2, 1), panda("annotator2", 1, 1)}},
 		{"arena", "arena", `[{"question_id":"q1","model_a":"vicuna-13b","model_b":"koala-13b","winner":"tie","judge":"arena_user_1","conversation_a":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}],"conversation_b":[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}],"turn":1,"anony":true,"language":"English","tstamp":1682351591.0},
 			{"question_id":"q1","model_a":"vicuna-13b","model_b":"koala-13b","winner":"tie (bothbad)","judge":"arena_user_1","conversation_a":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}],"conversation_b":[{"role":"user","content":"hi"},{"role":"assistant","content":"yo"}],"turn":1,"anony":true,"language":"English","tstamp":1682351591.0}]`,
 			[]Ranking{battle, with(battle, func(r *Ranking) { r.Flags = []string{BothBad} })}},

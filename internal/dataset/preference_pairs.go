@@ -365,15 +365,8 @@ func readUnpaired(o object) (r Ranking, err error) {
 
 // readInstruction reads {"instruction", "input", "chosen", "rejected"}, an instruction of Alpaca's form with a pair.
 func readInstruction(o object) (r Ranking, err error) {
-	if r.Prompt, err = field[string](o, "instruction"); err != nil {
+	if r.Prompt, err = instructed(o); err != nil {
 		return r, err
-	}
-	input, err := optional[string](o, "input")
-	if err != nil {
-		return r, err
-	}
-	if input != "" {
-		r.Prompt += "\n\n" + input
 	}
 	if err := r.readBoth(o); err != nil {
 		return r, err

@@ -279,7 +279,13 @@ func parseObject(raw []byte) (object, error) {
 	if !utf8.Valid(raw) {
 		return nil, fmt.Errorf("found a byte %#x, expected UTF-8", raw[invalidAt(raw)])
 	}
-	if err := json.Unmarshal(raw, &o); err != nil {
+	err := json.Unmarshal(raw, &o)
+	if err != nil {
+		if mended, ok := withoutNaN(raw); ok {
+			err = json.Unmarshal(mended, &o)
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	if o == nil {

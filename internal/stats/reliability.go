@@ -1,6 +1,8 @@
 package stats
 
 import (
+	"iter"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -46,73 +48,72 @@ type Unit struct {
 // MeasureAlpha returns Krippendorff's alpha as Alpha does, with a bootstrap
 // interval over prompts.
 func MeasureAlpha(units []Unit, s Scale, rounds int, r *rand.Rand) Estimate {
-	var values []float64
-	kept := make([]Unit, 0, len(units))
-	for _, u := range units {
-		rated := make([]float64, 0, len(u.Values))
-		for _, x := range u.Values {
-			if !math.IsNaN(x) {
-				rated = append(rated, x)
-			}
-		}
-		if len(rated) >= 2 {
-			kept = append(kept, Unit{u.Prompt, rated})
-			values = append(values, rated...)
-		}
-	}
-	slices.Sort(values)
-	values = slices.Compact(values)
-	if len(values) < 2 {
-		return Estimate{math.NaN(), math.NaN(), math.NaN()}
-	}
-	clusters := coincidences(kept, values)
-	margin := make([]float64, len(values))
-	e, _ := Resample(clusters, len(values)*len(values), rounds, r, func(coincidence []float64) []float64 {
-		return []float64{alphaOf(coincidence, margin, values, s)}
-	})
-	return e[0]
+	return measureAlpha(slices.Values(units), rounds, r, s)[0]
 }
 
-// coincidences returns each prompt's share of the coincidence matrix (V, V) over the sorted values.
-func coincidences(units []Unit, values []float64) [][]Term {
-	v := len(values)
-	var clusters [][]Term
-	prompts := map[int64]int{}
-	for _, u := range units {
-		c, ok := prompts[u.Prompt]
-		if !ok {
-			c = len(clusters)
-			prompts[u.Prompt] = c
-			clusters = append(clusters, nil)
-		}
-		for i, x := range u.Values {
-			a, _ := slices.BinarySearch(values, x)
-			for j, y := range u.Values {
-				if i != j {
-					b, _ := slices.BinarySearch(values, y)
-					clusters[c] = append(clusters[c], Term{a*v + b, 1 / float64(len(u.Values)-1)})
+// measureAlpha returns alpha on each of the scales. It walks the units twice; they may share memory.
+func measureAlpha(units iter.Seq[Unit], rounds int, r *rand.Rand, scales ...Scale) []Estimate {
+	seen := map[float64]bool{}
+	for u := range units {
+		if rated(u.Values) >= 2 {
+			for _, x := range u.Values {
+				if !math.IsNaN(x) {
+					seen[x] = true
 				}
 			}
 		}
 	}
-	for c, terms := range clusters {
-		clusters[c] = merged(terms)
+	values := slices.Sorted(maps.Keys(seen))
+	out := make([]Estimate, len(scales))
+	var clusters [][]Term
+	if len(values) >= 2 {
+		clusters = coincidences(units, values)
 	}
-	return clusters
-}
-
-// merged adds up the terms of equal sums, in the order of the sums.
-func merged(terms []Term) []Term {
-	slices.SortStableFunc(terms, func(a, b Term) int { return a.Sum - b.Sum })
-	out := terms[:0]
-	for _, t := range terms {
-		if n := len(out); n > 0 && out[n-1].Sum == t.Sum {
-			out[n-1].Value += t.Value
-		} else {
-			out = append(out, t)
+	margin := make([]float64, len(values))
+	for i, s := range scales {
+		out[i] = Estimate{math.NaN(), math.NaN(), math.NaN()}
+		if len(values) >= 2 {
+			e, _ := Resample(clusters, len(values)*len(values), rounds, r, func(coincidence []float64) []float64 {
+				return []float64{alphaOf(coincidence, margin, values, s)}
+			})
+			out[i] = e[0]
 		}
 	}
-	return slices.Clip(out)
+	return out
+}
+
+// rated counts the ratings that are not missing.
+func rated(values []float64) (n int) {
+	for _, x := range values {
+		if !math.IsNaN(x) {
+			n++
+		}
+	}
+	return n
+}
+
+// coincidences returns each prompt's share of the coincidence matrix (V, V) over the sorted values.
+func coincidences(units iter.Seq[Unit], values []float64) [][]Term {
+	v := len(values)
+	var terms promptTerms
+	for u := range units {
+		n := rated(u.Values)
+		if n < 2 {
+			continue
+		}
+		for i, x := range u.Values {
+			a, known := slices.BinarySearch(values, x)
+			if !known {
+				continue // missing
+			}
+			for j, y := range u.Values {
+				if b, known := slices.BinarySearch(values, y); known && i != j {
+					terms.add(u.Prompt, Term{a*v + b, 1 / float64(n-1)})
+				}
+			}
+		}
+	}
+	return terms.merged()
 }
 
 // alphaOf returns alpha of a coincidence matrix (V, V), of which margin becomes the row sums.

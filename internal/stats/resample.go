@@ -77,3 +77,55 @@ func percentiles(values []float64) (low, high float64) {
 	slices.Sort(values)
 	return stat.Quantile(0.025, stat.LinInterp, values, nil), stat.Quantile(0.975, stat.LinInterp, values, nil)
 }
+
+// promptTerms collects terms by prompt, in the order of the prompts' first terms. Terms of equal sums are added up from time to
+// time, so that it holds few more than there are sums.
+type promptTerms struct {
+	prompts  map[int64]int
+	clusters []cluster
+}
+
+type cluster struct {
+	terms []Term
+	full  int // of so many terms equal ones are added up
+}
+
+func (p *promptTerms) add(prompt int64, terms ...Term) {
+	if p.prompts == nil {
+		p.prompts = map[int64]int{}
+	}
+	at, ok := p.prompts[prompt]
+	if !ok {
+		at = len(p.clusters)
+		p.prompts[prompt] = at
+		p.clusters = append(p.clusters, cluster{full: 256})
+	}
+	c := &p.clusters[at]
+	c.terms = append(c.terms, terms...)
+	if len(c.terms) >= c.full {
+		c.terms = merged(c.terms)
+		c.full = max(256, 2*len(c.terms))
+	}
+}
+
+func (p *promptTerms) merged() [][]Term {
+	out := make([][]Term, len(p.clusters))
+	for i, c := range p.clusters {
+		out[i] = slices.Clip(merged(c.terms))
+	}
+	return out
+}
+
+// merged adds up the terms of equal sums, in place and in the order of the sums.
+func merged(terms []Term) []Term {
+	slices.SortStableFunc(terms, func(a, b Term) int { return a.Sum - b.Sum })
+	out := terms[:0]
+	for _, t := range terms {
+		if n := len(out); n > 0 && out[n-1].Sum == t.Sum {
+			out[n-1].Value += t.Value
+		} else {
+			out = append(out, t)
+		}
+	}
+	return out
+}

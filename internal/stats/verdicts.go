@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"iter"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -53,11 +54,11 @@ func Places(ranks []int) []float64 {
 func MeasureReliability(items []Item, rounds int, r *rand.Rand) Reliability {
 	items = firstRankings(items)
 	var m Reliability
-	units := placeUnits(items)
-	m.Units = len(units)
-	m.Nominal = MeasureAlpha(units, Nominal, rounds, r)
-	m.Ordinal = MeasureAlpha(units, Ordinal, rounds, r)
-	m.Interval = MeasureAlpha(units, Interval, rounds, r)
+	for _, item := range items {
+		m.Units += len(item.Rankings[0].Ranks)
+	}
+	alphas := measureAlpha(placeUnits(items), rounds, r, Nominal, Ordinal, Interval)
+	m.Nominal, m.Ordinal, m.Interval = alphas[0], alphas[1], alphas[2]
 	m.cohen(items, rounds, r)
 	m.fleiss(items, rounds, r)
 	return m
@@ -74,6 +75,9 @@ func firstRankings(items []Item) []Item {
 				kept.Rankings = append(kept.Rankings, x)
 			}
 		}
+		if len(kept.Rankings) == len(item.Rankings) {
+			kept = item // and the copy is forgotten
+		}
 		if len(kept.Rankings) >= 2 {
 			out = append(out, kept)
 		}
@@ -81,48 +85,27 @@ func firstRankings(items []Item) []Item {
 	return out
 }
 
-func placeUnits(items []Item) []Unit {
-	var units []Unit
-	for _, item := range items {
-		places := make([][]float64, len(item.Rankings))
-		for i, x := range item.Rankings {
-			places[i] = Places(x.Ranks)
-		}
-		for k := range item.Rankings[0].Ranks {
-			u := Unit{Prompt: item.Prompt}
-			for _, p := range places {
-				u.Values = append(u.Values, p[k])
+// placeUnits yields a unit for each completion; the next one overwrites its values.
+func placeUnits(items []Item) iter.Seq[Unit] {
+	return func(yield func(Unit) bool) {
+		var places [][]float64
+		var values []float64
+		for _, item := range items {
+			places = places[:0]
+			for _, x := range item.Rankings {
+				places = append(places, Places(x.Ranks))
 			}
-			units = append(units, u)
+			for k := range item.Rankings[0].Ranks {
+				values = values[:0]
+				for _, p := range places {
+					values = append(values, p[k])
+				}
+				if !yield(Unit{item.Prompt, values}) {
+					return
+				}
+			}
 		}
 	}
-	return units
-}
-
-// promptTerms collects terms by prompt, in the order of the prompts' first terms.
-type promptTerms struct {
-	prompts  map[int64]int
-	clusters [][]Term
-}
-
-func (p *promptTerms) add(prompt int64, terms ...Term) {
-	if p.prompts == nil {
-		p.prompts = map[int64]int{}
-	}
-	c, ok := p.prompts[prompt]
-	if !ok {
-		c = len(p.clusters)
-		p.prompts[prompt] = c
-		p.clusters = append(p.clusters, nil)
-	}
-	p.clusters[c] = append(p.clusters[c], terms...)
-}
-
-func (p *promptTerms) merged() [][]Term {
-	for i, c := range p.clusters {
-		p.clusters[i] = merged(c)
-	}
-	return p.clusters
 }
 
 const verdicts = 3 // first preferred, tie, second preferred

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"rlhf/internal/dataset"
@@ -56,6 +57,9 @@ func Stored(r dataset.Ranking) (out storage.Ranking, lost []string, err error) {
 	}
 	if n := len([]rune(r.Labeler)); n < 1 || n > maxName {
 		return out, nil, fmt.Errorf("field \"labeler\": found a name of %d characters, expected 1 to %d", n, maxName)
+	}
+	if strings.ContainsRune(r.Labeler, 0) {
+		return out, nil, fmt.Errorf("field \"labeler\": found %q, expected a name without a NUL", r.Labeler)
 	}
 	if r.ActiveMS < 0 || r.WallMS < 0 {
 		return out, nil, fmt.Errorf("fields \"active_ms\" and \"wall_ms\": found %d and %d, expected none below 0", r.ActiveMS, r.WallMS)

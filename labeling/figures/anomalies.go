@@ -35,14 +35,15 @@ const (
 const hastyMS = 10
 
 const (
-	hastyShare   = 0.2
-	oneSided     = 0.15 // from one half, with the interval beyond one half
-	tiedShare    = 0.9
-	skippedShare = 0.5
-	chanceRate   = 0.5
-	unchangedSDs = 4
-	leastRanked  = 10
-	leastPairs   = 30
+	hastyShare    = 0.2
+	oneSided      = 0.15 // from one half, with the interval beyond one half
+	tiedShare     = 0.9
+	skippedShare  = 0.5
+	chanceRate    = 0.5
+	unchangedSDs  = 4
+	unchangedMore = 0.1
+	leastRanked   = 10
+	leastPairs    = 30
 )
 
 // limits describes the anomalies, in the order in which they are looked for.
@@ -50,7 +51,7 @@ func (c *Collector) limits() []AnomalyLimit {
 	out := []AnomalyLimit{
 		{TooFast, hastyShare, leastRanked, "share of rankings sent in less than 10 ms for each character of the responses"},
 		{OneSided, 0.5 + oneSided, leastPairs, "share of pairs won by the response on one side of the order shown, whichever it is"},
-		{Unchanged, 1, leastRanked, "share of rankings equal to the order shown; the limit is what chance gives plus 4 standard deviations, at most 1"},
+		{Unchanged, 1, leastRanked, "share of rankings equal to the order shown; the limit is what chance gives plus 4 standard deviations and at least 0.1, at most 1"},
 		{AllTied, tiedShare, leastRanked, "share of rankings that tie everything"},
 		{AtChance, chanceRate, leastPairs, "agreement with the others, whose interval reaches that of chance"},
 		{Inconsistent, chanceRate, leastPairs, "agreement with oneself on repeats, whose interval reaches that of chance"},
@@ -80,7 +81,7 @@ func (c *Collector) anomalies(l Labeler, p *person) []Anomaly {
 	// The number left unchanged by chance has at most the variance of a binomial with the mean chance.
 	n := float64(p.ordered)
 	mean := p.chance / n
-	limit := min(1, mean+unchangedSDs*math.Sqrt(mean*(1-mean)/n))
+	limit := min(1, mean+max(unchangedMore, unchangedSDs*math.Sqrt(mean*(1-mean)/n)))
 	unchanged := float64(p.unchanged) / n
 	add(p.ordered >= leastRanked && unchanged >= limit, Unchanged, unchanged, limit, p.ordered)
 	tied := float64(p.allTied) / float64(p.judged)

@@ -63,7 +63,6 @@ func (c *Collector) answered() []Answer {
 		shared := 0
 		for _, id := range slices.Sorted(maps.Keys(a.units)) {
 			u := *a.units[id]
-			u.Prompt = c.cluster(u.Prompt)
 			units = append(units, u)
 			if len(u.Values) >= 2 {
 				shared++

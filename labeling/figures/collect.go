@@ -15,12 +15,14 @@ import (
 // Collector takes the evidence of a project and computes its figures. The zero value is not usable.
 type Collector struct {
 	threshold float64 // of gold tasks; 0: none
+	blocks    bool    // the bootstrap draws blocks of prompts
 	names     map[int64]storage.Labeler
 	order     []int64 // labelers by name
 
 	figures  Figures
 	prompts  map[int64]bool
 	tasks    []task        // normal and calibration ones, in the order read
+	items    []stats.Item  // their rankings
 	byTask   map[int64]int // index into tasks, of the task a repeat may be of
 	repeated []repeat
 	people   map[int64]*person
@@ -39,23 +41,16 @@ type Collector struct {
 	work         []work
 }
 
-// task holds the rankings of one task.
 type task struct {
-	id, prompt int64
-	ids        []int64 // (K) completions
-	rankings   []ranking
-}
-
-type ranking struct {
-	labeler int64
-	ranks   []int
+	id  int64
+	ids []int64 // (K) completions
 }
 
 // repeat is a ranking of a task that repeats another.
 type repeat struct {
-	of, prompt int64
-	ids        []int64
-	ranking    ranking
+	of      int64
+	ids     []int64
+	ranking stats.Ranking
 }
 
 // work is one thing done, for the figures over time.
@@ -91,7 +86,11 @@ func New() *Collector {
 
 // Evidence returns the functions for storage.DB.ReadEvidence.
 func (c *Collector) Evidence() storage.Evidence {
-	return storage.Evidence{Project: func(t float64) { c.threshold = t }, Labeler: c.addLabeler, Verdict: c.addVerdict, Skip: c.addSkip}
+	return storage.Evidence{Project: c.setProject, Labeler: c.addLabeler, Verdict: c.addVerdict, Skip: c.addSkip}
+}
+
+func (c *Collector) setProject(threshold float64, tasks int) {
+	c.threshold, c.blocks = threshold, tasks > maxClusters
 }
 
 func (c *Collector) addLabeler(l storage.Labeler) {
@@ -115,6 +114,7 @@ func (c *Collector) addSkip(s storage.SkipRecord) {
 
 func (c *Collector) addVerdict(v storage.Verdict) error {
 	p := c.person(v.LabelerID)
+	name := c.names[v.LabelerID].Name
 	ranks := make([]int, len(v.Items))
 	ids := make([]int64, len(v.Items))
 	for k, i := range v.Items {
@@ -122,6 +122,7 @@ func (c *Collector) addVerdict(v storage.Verdict) error {
 	}
 	c.figures.Rankings++
 	c.prompts[v.PromptID] = true
+	v.PromptID = c.cluster(v.PromptID) // all that prompts are for from here on
 	p.rankings++
 	if len(v.Flags) > 0 {
 		p.flags++
@@ -146,26 +147,27 @@ func (c *Collector) addVerdict(v storage.Verdict) error {
 	switch v.Kind {
 	case storage.KindRepeat:
 		if !choice {
-			c.repeated = append(c.repeated, repeat{v.RepeatOf, v.PromptID, ids, ranking{v.LabelerID, ranks}})
+			c.repeated = append(c.repeated, repeat{v.RepeatOf, ids, stats.Ranking{Labeler: name, Ranks: ranks}})
 		}
 	case storage.KindNormal, storage.KindCalibration:
 		c.games.add(v, ranks)
 		if !choice {
-			c.addTask(v, ids, ranking{v.LabelerID, ranks})
+			c.addTask(v, ids, stats.Ranking{Labeler: name, Ranks: ranks})
 		}
 	}
 	return nil
 }
 
 // addTask files a ranking under its task; gold tasks and honeypots, which have a right answer, would raise the agreement.
-func (c *Collector) addTask(v storage.Verdict, ids []int64, r ranking) {
+func (c *Collector) addTask(v storage.Verdict, ids []int64, r stats.Ranking) {
 	at, ok := c.byTask[v.TaskID]
 	if !ok {
 		at = len(c.tasks)
 		c.byTask[v.TaskID] = at
-		c.tasks = append(c.tasks, task{id: v.TaskID, prompt: v.PromptID, ids: ids})
+		c.tasks = append(c.tasks, task{v.TaskID, ids})
+		c.items = append(c.items, stats.Item{Prompt: v.PromptID})
 	}
-	c.tasks[at].rankings = append(c.tasks[at].rankings, r)
+	c.items[at].Rankings = append(c.items[at].Rankings, r)
 }
 
 func (c *Collector) addTimes(v storage.Verdict, p *person) {
@@ -298,7 +300,6 @@ func score(a, b int) float64 {
 type shares struct {
 	at     map[int64]int
 	ratios []stats.Ratio
-	keys   []int64
 	n      float64
 }
 
@@ -311,7 +312,6 @@ func (s *shares) add(prompt int64, num, den float64) {
 		i = len(s.ratios)
 		s.at[prompt] = i
 		s.ratios = append(s.ratios, stats.Ratio{})
-		s.keys = append(s.keys, prompt)
 	}
 	s.ratios[i].Num += num
 	s.ratios[i].Den += den
@@ -320,17 +320,7 @@ func (s *shares) add(prompt int64, num, den float64) {
 
 // estimate returns the share with its interval, nil if there is nothing.
 func (s *shares) estimate(purpose string) *Estimate {
-	ratios := s.ratios
-	if len(ratios) > maxClusters {
-		blocks := make([]stats.Ratio, maxClusters)
-		for i, r := range ratios {
-			b := block(s.keys[i])
-			blocks[b].Num += r.Num
-			blocks[b].Den += r.Den
-		}
-		ratios = blocks
-	}
-	return estimate(stats.BootstrapRatio(ratios, rounds, stream(purpose)), int(s.n))
+	return estimate(stats.BootstrapRatio(s.ratios, rounds, stream(purpose)), int(s.n))
 }
 
 // rounds is how often prompts are drawn again for an interval.
@@ -342,9 +332,9 @@ func stream(purpose string) *rand.Rand {
 	return rand.New(rand.NewPCG(s.Uint64(), s.Uint64()))
 }
 
-// maxClusters bounds what the bootstrap draws from. Beyond as many prompts it draws blocks of prompts instead, put together at
-// random: blocks are as independent as prompts are, so the intervals stay right, and the time bounded.
-const maxClusters = 2000
+// maxClusters bounds what the bootstrap draws from. In a project with more tasks it draws blocks of prompts instead, put together
+// at random: blocks are as independent as prompts are, so the intervals stay right, and time and memory bounded.
+const maxClusters = 1000
 
 // block returns the block of a prompt.
 func block(prompt int64) int64 {
@@ -357,53 +347,36 @@ func block(prompt int64) int64 {
 
 // cluster returns what the bootstrap draws a prompt with.
 func (c *Collector) cluster(prompt int64) int64 {
-	if len(c.prompts) > maxClusters {
+	if c.blocks {
 		return block(prompt)
 	}
 	return prompt
 }
 
-// items returns the tasks for stats, labelers called by name.
-func (c *Collector) items() []stats.Item {
-	out := make([]stats.Item, len(c.tasks))
-	for i, t := range c.tasks {
-		out[i].Prompt = c.cluster(t.prompt)
-		for _, r := range t.rankings {
-			out[i].Rankings = append(out[i].Rankings, stats.Ranking{Labeler: c.names[r.labeler].Name, Ranks: r.ranks})
-		}
-	}
-	return out
-}
-
 // repeats returns items that hold the rankings a labeler made of one task at different times.
 func (c *Collector) repeats() []stats.Item {
-	byTask := map[int64]map[int64][]stats.Ranking{} // task, labeler
-	prompts := map[int64]int64{}
+	byTask := map[int64]map[string][]stats.Ranking{} // task, labeler
 	for _, r := range c.repeated {
 		at, ok := c.byTask[r.of]
 		if !ok {
 			continue
 		}
-		t := c.tasks[at]
-		prompts[r.of] = t.prompt
 		if byTask[r.of] == nil {
-			byTask[r.of] = map[int64][]stats.Ranking{}
+			byTask[r.of] = map[string][]stats.Ranking{}
 		}
-		mine := byTask[r.of][r.ranking.labeler]
-		name := c.names[r.ranking.labeler].Name
-		if mine == nil {
-			for _, first := range t.rankings {
-				if first.labeler == r.ranking.labeler {
-					mine = append(mine, stats.Ranking{Labeler: name, Ranks: first.ranks})
-				}
+		name := r.ranking.Labeler
+		mine := byTask[r.of][name]
+		for _, first := range c.items[at].Rankings {
+			if mine == nil && first.Labeler == name {
+				mine = append(mine, first)
 			}
 		}
-		byTask[r.of][r.ranking.labeler] = append(mine, stats.Ranking{Labeler: name, Ranks: aligned(r.ranking.ranks, r.ids, t.ids)})
+		byTask[r.of][name] = append(mine, stats.Ranking{Labeler: name, Ranks: aligned(r.ranking.Ranks, r.ids, c.tasks[at].ids)})
 	}
 	var out []stats.Item
 	for _, id := range slices.Sorted(maps.Keys(byTask)) {
-		for _, l := range slices.Sorted(maps.Keys(byTask[id])) {
-			out = append(out, stats.Item{Prompt: c.cluster(prompts[id]), Rankings: byTask[id][l]})
+		for _, name := range slices.Sorted(maps.Keys(byTask[id])) {
+			out = append(out, stats.Item{Prompt: c.items[c.byTask[id]].Prompt, Rankings: byTask[id][name]})
 		}
 	}
 	return out

@@ -41,13 +41,12 @@ func (c *Collector) Figures() (Figures, error) {
 // agreement fills in the raw agreement of all, of each labeler with the others and with themselves, and of each pair.
 func (c *Collector) agreement() {
 	f := &c.figures
-	items := c.items()
-	for _, t := range items {
+	for _, t := range c.items {
 		if len(t.Rankings) >= 2 {
 			f.TasksShared++
 		}
 	}
-	a := stats.MeasureAgreement(items, rounds, stream("agreement"))
+	a := stats.MeasureAgreement(c.items, rounds, stream("agreement"))
 	f.Agreement = Agreement{estimate(a.Strict, a.Pairs), estimate(a.TiesHalf, a.Pairs), a.Pairs, a.Items}
 	f.Tau = estimate(a.KendallTauB, a.Comparisons)
 	f.PairsOfLabelers = []LabelerPair{}
@@ -73,7 +72,7 @@ func (c *Collector) agreement() {
 // reliability fills in the measures that are corrected for chance.
 func (c *Collector) reliability() {
 	f := &c.figures
-	m := stats.MeasureReliability(c.items(), rounds, stream("reliability"))
+	m := stats.MeasureReliability(c.items, rounds, stream("reliability"))
 	f.Alpha = Alpha{estimate(m.Nominal, m.Units), estimate(m.Ordinal, m.Units), estimate(m.Interval, m.Units)}
 	f.Fleiss, f.FleissRaters = estimate(m.Fleiss, m.Subjects), m.Raters
 	f.Cohen = []Kappa{}
@@ -173,11 +172,10 @@ type Dispute struct {
 // Disputes returns the normal and calibration tasks that two labelers or more ranked, most disputed first, then those with more rankings.
 func (c *Collector) Disputes() []Dispute {
 	out := []Dispute{}
-	items := c.items()
 	for i, t := range c.tasks {
-		a := stats.MeasureAgreement(items[i:i+1], 0, nil)
+		a := stats.MeasureAgreement(c.items[i:i+1], 0, nil)
 		if a.Pairs > 0 {
-			out = append(out, Dispute{t.id, len(t.rankings), 1 - a.TiesHalf.Value})
+			out = append(out, Dispute{t.id, len(c.items[i].Rankings), 1 - a.TiesHalf.Value})
 		}
 	}
 	slices.SortFunc(out, func(a, b Dispute) int {

@@ -31,7 +31,7 @@ func compute(t *testing.T, threshold float64, verdicts []storage.Verdict, skips 
 	t.Helper()
 	c := figures.New()
 	e := c.Evidence()
-	e.Project(threshold)
+	e.Project(threshold, len(verdicts))
 	for i, name := range []string{"ann", "bob", "cem"} {
 		e.Labeler(storage.Labeler{ID: int64(i + 1), Name: name, Pseudonym: fmt.Sprintf("labeler-%d", i+1)})
 	}

@@ -20,7 +20,6 @@ type games struct {
 	models map[string]int
 	names  []string
 	at     map[int64]int
-	keys   []int64
 	played []map[[2]int]float64 // by prompt: wins of the first over the second
 	score  []Model
 }
@@ -54,7 +53,6 @@ func (g *games) add(v storage.Verdict, ranks []int) {
 			if !ok {
 				at = len(g.played)
 				g.at[v.PromptID] = at
-				g.keys = append(g.keys, v.PromptID)
 				g.played = append(g.played, map[[2]int]float64{})
 			}
 			switch played := g.played[at]; {
@@ -76,36 +74,14 @@ func (g *games) add(v storage.Verdict, ranks []int) {
 	}
 }
 
-// clusters returns the games by what the bootstrap draws, in a fixed order, over models numbered by name.
+// clusters returns the games by prompt, in a fixed order, over models numbered by name.
 func (g *games) clusters(number []int) [][]stats.Game {
-	out := make([][]stats.Game, 0, min(len(g.played), maxClusters))
-	at := map[int64]int{}
+	out := make([][]stats.Game, len(g.played))
 	for p, played := range g.played {
-		key := g.keys[p]
-		if len(g.played) > maxClusters {
-			key = block(key)
-		}
-		c, ok := at[key]
-		if !ok {
-			c = len(out)
-			at[key] = c
-			out = append(out, nil)
-		}
 		for pair, w := range played {
-			out[c] = append(out[c], stats.Game{I: number[pair[0]], J: number[pair[1]], Weight: w})
+			out[p] = append(out[p], stats.Game{I: number[pair[0]], J: number[pair[1]], Weight: w})
 		}
-	}
-	for c, list := range out {
-		slices.SortFunc(list, func(a, b stats.Game) int { return cmp.Or(a.I-b.I, a.J-b.J) })
-		merged := list[:0]
-		for _, x := range list {
-			if n := len(merged); n > 0 && merged[n-1].I == x.I && merged[n-1].J == x.J {
-				merged[n-1].Weight += x.Weight
-			} else {
-				merged = append(merged, x)
-			}
-		}
-		out[c] = merged
+		slices.SortFunc(out[p], func(a, b stats.Game) int { return cmp.Or(a.I-b.I, a.J-b.J) })
 	}
 	return out
 }
