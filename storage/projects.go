@@ -37,17 +37,17 @@ type Project struct {
 
 // Settings are what the admin of a project chooses.
 type Settings struct {
-	Overlap          int        // rankings wanted of each new task
-	K                int        // completions of each new task; 0: all that come
-	Rate             bool       // each response is rated 1 to 7 before the ranking, as InstructGPT's labelers did
-	Questions        []Question // yes or no, asked of each response
-	Confidence       bool       // asked with each ranking
-	MustOpen         bool       // each response must have been read through
-	CalibrationShare float64    // of a labeler's tasks, 0 to 0.5
-	GoldShare        float64    // gold tasks and honeypots
-	RepeatShare      float64
-	GoldThreshold    float64 // least share of right pairs over the window; below it a labeler is paused; 0: nobody is
-	GoldWindow       int     // latest gold tasks and honeypots
+	Overlap          int        `json:"overlap"`           // rankings wanted of each new task
+	K                int        `json:"k"`                 // completions of each new task; 0: all that come
+	Rate             bool       `json:"rate"`              // each response is rated 1 to 7 before the ranking, as InstructGPT's labelers did
+	Questions        []Question `json:"questions"`         // yes or no, asked of each response
+	Confidence       bool       `json:"confidence"`        // asked with each ranking
+	MustOpen         bool       `json:"must_open"`         // each response must have been read through
+	CalibrationShare float64    `json:"calibration_share"` // of a labeler's tasks, 0 to 0.5
+	GoldShare        float64    `json:"gold_share"`        // gold tasks and honeypots
+	RepeatShare      float64    `json:"repeat_share"`
+	GoldThreshold    float64    `json:"gold_threshold"` // least share of right pairs over the window; below it a labeler is paused; 0: nobody is
+	GoldWindow       int        `json:"gold_window"`    // latest gold tasks and honeypots
 }
 
 // Question is asked of each response; the answer is yes or no.
