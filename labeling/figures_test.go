@@ -2,12 +2,15 @@ package labeling_test
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"rlhf/labeling"
 	"rlhf/labeling/figures"
 )
 
@@ -120,5 +123,38 @@ func TestEvents(t *testing.T) {
 	event(`"rankings":1`)
 	boss.want("DELETE", "/api/session", "", 204, "")
 	for range lines { // until it ends
+	}
+}
+
+// A stream that is open does not keep the server from ending.
+func TestServeEndsWithAStreamOpen(t *testing.T) {
+	w := newWorld(t, reviews[:1])
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	served := make(chan error, 1)
+	go func() { served <- labeling.NewServer(labeling.DefaultConfig(), w.db, quiet).Serve(ctx, l) }()
+	boss := w.visitor(t)
+	boss.base = "http://" + l.Addr().String()
+	boss.signIn("boss")
+	answer, err := boss.http.Get(boss.base + "/api/admin/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if line, err := bufio.NewReader(answer.Body).ReadString('\n'); err != nil || line != "event: overview\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	stop()
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second): // Serve itself gives up after ten
+		t.Error("the server waits for the stream")
 	}
 }

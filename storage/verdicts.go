@@ -81,7 +81,10 @@ func (db *DB) ReadEvidence(ctx context.Context, project int64, e Evidence) error
 
 func readLabelers(ctx context.Context, tx *sql.Tx, project int64, e Evidence) error {
 	rows, err := tx.QueryContext(ctx, `SELECT l.id, l.name, l.role, l.disabled, l.pseudonym FROM labelers l
-		WHERE EXISTS (SELECT 1 FROM assignments a CROSS JOIN tasks t ON t.id = a.task_id WHERE a.labeler_id = l.id AND a.done = 1 AND t.project_id = ?)
+		WHERE EXISTS (SELECT 1 FROM rankings r CROSS JOIN tasks t ON t.id = r.task_id WHERE r.labeler_id = l.id AND r.sealed = 1 AND r.replaced = 0
+				AND t.project_id = ?1 AND t.kind NOT IN ('training', 'example'))
+			OR EXISTS (SELECT 1 FROM skips s CROSS JOIN tasks t ON t.id = s.task_id WHERE s.labeler_id = l.id AND s.undone = 0
+				AND t.project_id = ?1 AND t.kind NOT IN ('training', 'example'))
 		ORDER BY l.name`, project)
 	if err != nil {
 		return err
