@@ -9,6 +9,7 @@ const page = 50;
 const filter = at("tasks-filter");
 let listed = [];
 let next = 0;
+let asked = 0; // how often tasks have been asked for; only the latest answer is shown
 
 export function tasksSection(state) {
   filter.elements.kind.append(...Object.keys(kinds).map((kind) => element("option", { value: kind }, kindName(kind))));
@@ -25,7 +26,9 @@ export function tasksSection(state) {
 }
 
 async function load(state, anew) {
+  const mine = ++asked;
   const answer = await tasks(state.id, { after: anew ? "" : next, limit: page, kind: filter.elements.kind.value, state: filter.elements.state.value });
+  if (mine !== asked) return;
   listed = anew ? answer.tasks : listed.concat(answer.tasks);
   next = answer.next;
   table(at("tasks-table"), [t("tasks.task"), t("tasks.prompt"), t("tasks.kind"), t("tasks.rankings"), t("tasks.k"), t("tasks.priority"), t("tasks.assigned"), t("tasks.marks")], listed.map(row));
