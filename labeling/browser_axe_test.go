@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"rlhf/storage"
 )
 
 // axeSource is axe-core, which `npm ci --prefix labeling/testdata/axe` installs.
@@ -88,33 +92,107 @@ func TestBrowserAxe(t *testing.T) {
 	needAxe(t)
 	browser := startBrowser(t)
 	for _, lang := range []string{"en", "zh"} {
-		t.Run(lang, func(t *testing.T) { testAxe(t, browser, lang) })
+		t.Run(lang+"/labelers", func(t *testing.T) { testAxeLabelers(t, browser, lang) })
+		t.Run(lang+"/rating", func(t *testing.T) { testAxeRating(t, browser, lang) })
+		t.Run(lang+"/admins", func(t *testing.T) { testAxeAdmins(t, browser, lang) })
 	}
 }
 
-func testAxe(t *testing.T, browser context.Context, lang string) {
-	w := newWorld(t, reviews)
+// testAxeLabelers goes from a link to the end of the work: guidelines, training with feedback, dialogs, ranking.
+func testAxeLabelers(t *testing.T, browser context.Context, lang string) {
+	kinds := []string{storage.KindTraining, storage.KindExample, storage.KindNormal}
+	w := newWorld(t, slices.Concat(reviews[:1], reviews), func(task *storage.Task) {
+		task.Kind, kinds = kinds[0], kinds[1:]
+		if task.Kind != storage.KindNormal {
+			task.Overlap, task.Reference = 0, &storage.Reference{Ranks: []int{1, 2, 3, 4}, Note: "The second is *sharp*."}
+		}
+	})
+	if _, err := w.db.AddGuideline(t.Context(), storage.DefaultProject, "# Prefer\n\n1. what is **true**\n2. `code` and [links](https://example.com)"); err != nil {
+		t.Fatal(err)
+	}
 	p := openTab(t, browser, w.URL, 1440, 900)
 	p.open("/")
-	p.wait(`document.querySelector("#name")`)
 	p.speak(lang)
 	p.open("/?reason=expired")
 	p.wait(`document.querySelector("#notice:not([hidden])")`)
 	p.accessible("sign-in")
-	p.signIn("boss", password)
-	p.accessible("label, unranked")
-	p.keys("a1b1c2")
-	p.accessible("label, half ranked")
-	p.keys("?")
-	p.wait(`document.querySelector("#help").open`)
-	p.accessible("label, help")
+	p.click("#account-button")
+	p.accessible("account")
+	link := w.as(t, "boss").oneTimeLink("ada")
+	p.do(chromedp.Navigate(link))
+	p.wait(`document.querySelector("#enter:enabled")`)
+	p.accessible("enter")
+	p.click("#enter")
+	p.wait(`location.pathname === "/label" && document.querySelector(".card") && document.querySelector("#guide strong")`)
+	p.accessible("guidelines, training")
+	p.do(chromedp.EmulateViewport(1440, 900))
+	p.click("#guide-close")
+	p.keys("a1b2c2")
+	p.accessible("half ranked")
+	for _, dialog := range []struct{ open, id string }{{"?", "help"}, {"ax", "compare"}} {
+		p.keys(dialog.open)
+		p.wait(fmt.Sprintf("document.querySelector(%q).open", "#"+dialog.id))
+		p.accessible(dialog.id)
+		p.keys(kb.Escape)
+		p.wait(fmt.Sprintf("!document.querySelector(%q).open", "#"+dialog.id))
+	}
+	p.click("#skip")
+	p.wait(`document.querySelector("#skip-dialog").open`)
+	p.accessible("skip")
+	p.keys(kb.Escape)
+	p.wait(`!document.querySelector("#skip-dialog").open`)
+	p.keys("d4" + kb.Enter)
+	p.wait(`document.querySelector("#feedback").open`)
+	p.accessible("feedback")
+	p.keys(kb.Enter)
+	p.wait(`!document.querySelector("#feedback").open && document.querySelectorAll("#pool .card").length === 4`)
+	p.keys("a1b2c3d4" + kb.Enter)
+	p.wait(`document.querySelector("#state.done:not([hidden])")`)
+	p.accessible("all done")
+	p.do(chromedp.EmulateViewport(1440, 900))
+	p.click("#recent-button")
+	p.wait(`document.querySelector("#recent").open && document.querySelector("#recent-list li")`)
+	p.accessible("last answers")
+	p.open("/admin")
+	p.wait(`document.querySelector("main.message")`)
+	p.accessible("refused")
+	p.open("/nothing")
+	p.wait(`document.querySelector("main.message")`)
+	p.accessible("missing")
+}
+
+// testAxeRating rates first, then ranks, with every question asked.
+func testAxeRating(t *testing.T, browser context.Context, lang string) {
+	w := newWorld(t, reviews[:1])
+	w.settings(t, func(s *storage.Settings) {
+		s.Rate, s.Confidence = true, true
+		s.Questions = []storage.Question{{Key: "hallucination", Text: map[string]string{"en": "Makes something up", "zh": "编造内容"}}}
+	})
+	p := openTab(t, browser, w.URL, 1440, 900)
+	p.open("/")
+	p.speak(lang)
+	p.open("/")
+	p.wait(`document.activeElement.id === "name" && document.querySelector("#submit:enabled")`)
+	p.keys("ada\t" + password + kb.Enter)
+	p.wait(`document.querySelector("#task").dataset.step === "rate"`)
+	p.accessible("rating")
+	evaluate[any](p, `void document.querySelectorAll(".card input[type=radio]").forEach((input) => input.click())`)
+	p.click("#submit")
+	p.wait(`document.querySelector("#task").dataset.step === "rank"`)
+	p.accessible("ranking after rating")
+}
+
+// testAxeAdmins visits the pages of admins and reviewers over a study.
+func testAxeAdmins(t *testing.T, browser context.Context, lang string) {
+	w := newStudy(t, 24)
+	p := openTab(t, browser, w.URL, 1440, 900)
+	p.open("/")
+	p.speak(lang)
+	p.enterAs("boss", "/admin")
 	for _, page := range adminPages {
 		p.goTo(page.path, page.open)
 		p.accessible(strings.TrimSpace(page.path + " " + page.open))
 	}
-	p.open("/nothing")
-	p.wait(`document.querySelector("main.message")`)
-	p.accessible("missing")
 }
 
 // goTo opens a page of adminPages as it says.

@@ -1,6 +1,7 @@
 package labeling_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -9,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"context"
 
 	"github.com/chromedp/chromedp"
 
@@ -26,7 +25,7 @@ type judge struct {
 	hasty bool    // takes the order shown, without reading
 }
 
-var judges = []judge{{"ada", .5, 12, false}, {"grace", .6, 11, false}, {"katherine", .8, 9, false}, {"margaret", .9, 8, false}, {"dorothy", 1.1, 7, false}, {"annie", 1, 6, false}, {"王芳", .7, 8, false}, {"xavier", 0, 3, true}}
+var judges = []judge{{"ada", .3, 12, false}, {"grace", .4, 11, false}, {"katherine", .5, 9, false}, {"margaret", .6, 8, false}, {"dorothy", .8, 7, false}, {"annie", .7, 6, false}, {"王芳", .4, 8, false}, {"xavier", 0, 3, true}}
 
 // studied are the models of a study, the weakest first.
 var studied = []string{"gpt2-base", "gpt2-sft", "gpt2-ppo", "gpt2-ppo-ptx"}
@@ -40,6 +39,14 @@ func newStudy(t testing.TB, tasks int) *world {
 	w.db.Now = func() time.Time { return time.UnixMilli(clock.Load()) }
 	start := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	clock.Store(start.UnixMilli())
+	project, err := w.db.Project(t.Context(), storage.DefaultProject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	project.Name, project.Description = "Film reviews", "Four models, three rankings of each prompt."
+	if err := w.db.SetProject(t.Context(), project); err != nil {
+		t.Fatal(err)
+	}
 	var list []storage.Task
 	for i := range tasks {
 		task := storage.Task{Prompt: fmt.Sprintf("Review %d: the film opens with a", i+1), Overlap: 3}
@@ -114,7 +121,7 @@ func (j judge) ranks(task *labeling.Task, draw *rand.Rand) []int {
 //	RLHF_PICTURES=../docs go test -run TestBrowserAdmin/picture ./labeling
 func testAdminPicture(t *testing.T, browser context.Context) {
 	w := newStudy(t, 200)
-	p := openTab(t, browser, w.URL, 1440, 1660)
+	p := openTab(t, browser, w.URL, 1440, 1720)
 	p.prefer("prefers-color-scheme", "light", "prefers-reduced-motion", "reduce")
 	p.enterAs("boss", "/admin/projects/1/figures")
 	p.wait(`document.querySelector(".diamond") && document.querySelector("#live.up")`)

@@ -69,7 +69,7 @@ type view struct {
 
 type pageLink struct {
 	Path, Title string
-	Here        bool
+	Here        string // the value of aria-current
 }
 
 // HTMLLang is the language as the lang attribute has it: Chinese text is in simplified characters.
@@ -135,7 +135,7 @@ func (s *Server) render(c *gin.Context, status int, p page, user storage.Labeler
 	v := view{Name: p.name, Path: c.Request.URL.Path, Static: u.static, Lang: pickLanguage(c.Request), Theme: pickTheme(c.Request), Next: destination(c.Query("next")), User: user}
 	for _, other := range pages {
 		if other.link && user.Name != "" && mayBe(user.Role, other.role) {
-			v.Links = append(v.Links, pageLink{other.path, other.name + ".link", other.path == c.Request.URL.Path})
+			v.Links = append(v.Links, pageLink{other.path, other.name + ".link", here(other.path, v.Path)})
 		}
 	}
 	var body bytes.Buffer
@@ -147,6 +147,17 @@ func (s *Server) render(c *gin.Context, status int, p page, user storage.Labeler
 	c.Header("Vary", "Cookie, Accept-Language")
 	c.Header("Content-Language", v.HTMLLang())
 	c.Data(status, "text/html; charset=utf-8", body.Bytes())
+}
+
+// here is the aria-current of a link on the page of a path: "page" for the page itself, "true" for what it is part of.
+func here(link, path string) string {
+	switch {
+	case link == path:
+		return "page"
+	case strings.HasPrefix(path, link+"/") && !slices.ContainsFunc(pages, func(p page) bool { return p.link && p.path == path }):
+		return "true"
+	}
+	return ""
 }
 
 // destination returns where signing in leads: only ever to a page of this application.

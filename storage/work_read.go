@@ -195,8 +195,8 @@ type Standing struct {
 // paceOver is how many of the last rankings the pace is the median of.
 const paceOver = 20
 
-// givenOut is the condition on a kind and project p whose tasks are given out.
-const givenOut = `p.open = 1 AND (kind IN ('normal', 'calibration', 'training', 'repeat') OR kind IN ('gold', 'honeypot') AND p.gold_share > 0)`
+// givenOut is the condition on a kind and project p whose tasks are given out. (A list after IN is a table of its own to SQLite.)
+const givenOut = `p.open = 1 AND kind <> 'example' AND (p.gold_share > 0 OR kind <> 'gold' AND kind <> 'honeypot')`
 
 // standingQuery is of scalar subqueries, which SQLite counts in place; whatever it would materialize first costs more than
 // the counting.

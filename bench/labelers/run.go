@@ -177,6 +177,13 @@ func (l *load) check(ctx context.Context, r *result) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
+	c, err := db.Check(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range c.Wrong {
+		l.fail("the database: %s", w)
+	}
 	per, stored := map[int64]int{}, map[string]int{}
 	err = db.Rankings(ctx, storage.Filter{}, func(x storage.Ranking) error {
 		if x.Extra {
@@ -235,7 +242,7 @@ func (r result) String() string {
 		fmt.Fprintf(&b, "memory of the server: %.0f MiB after a quarter, %.0f half way, %.0f at the end, %.0f at most\n", mib(n/4), mib(n/2), mib(n-1), float64(slices.Max(r.memory))/(1<<20))
 	}
 	if len(r.wrong) == 0 {
-		fmt.Fprintf(&b, "every acknowledged ranking is there once, and no task has more than %d\n", r.p.overlap)
+		fmt.Fprintf(&b, "every acknowledged ranking is there once, no task has more than %d, and the database checks clean\n", r.p.overlap)
 	}
 	for i, w := range r.wrong {
 		if i == 20 {
