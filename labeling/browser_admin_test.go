@@ -10,6 +10,7 @@ import (
 
 	"github.com/chromedp/chromedp/kb"
 
+	"rlhf/labeling"
 	"rlhf/storage"
 )
 
@@ -22,6 +23,7 @@ func TestBrowserAdmin(t *testing.T) {
 	}{
 		{"people", testPeople},
 		{"tokens", testTokens},
+		{"resume", testResume},
 		{"audit", testAudit},
 		{"projects", testProjects},
 		{"guidelines", testGuidelines},
@@ -191,6 +193,43 @@ func testTokens(t *testing.T, browser context.Context) {
 	p.says("#tokens-table", "revoked")
 	if status, _, text := program.call("GET", "/api/session", "", bearer...); status != 401 {
 		t.Errorf("with the token after it was revoked: %d %s", status, text)
+	}
+}
+
+// Who gets gold tasks wrong is paused, and an admin gives them tasks again.
+func testResume(t *testing.T, browser context.Context) {
+	var pairs []review
+	for i := range 12 {
+		pairs = append(pairs, review{fmt.Sprintf("prompt %d", i), []string{" good .", " bad ."}})
+	}
+	gold := false
+	w := newWorld(t, pairs, func(task *storage.Task) {
+		if gold = !gold; gold {
+			task.Kind, task.Reference = storage.KindGold, &storage.Reference{Ranks: []int{1, 2}}
+		}
+	})
+	w.settings(t, func(s *storage.Settings) { s.GoldShare, s.GoldThreshold, s.GoldWindow = .5, .9, 1 })
+	c := labelingClient(t, w, "ada")
+	wrong := func(task *labeling.Task) []int {
+		if task.Completions[0] == " good ." {
+			return []int{2, 1}
+		}
+		return []int{1, 2}
+	}
+	ranked := 0
+	for task := c.next(t); task != nil; task = c.next(t) {
+		c.rank(t, task, wrong(task))
+		ranked++
+	}
+	if ranked == len(pairs) {
+		t.Fatal("ada was never paused")
+	}
+	p := admin(t, browser, w, "/admin/people")
+	p.says(person(p, "ada", ""), "Paused in default")
+	p.click(person(p, "ada", what("resume")))
+	p.wait(`document.querySelector("#announce").innerText === "ada is changed." && !document.querySelector('[data-what="resume"]')`)
+	if c.next(t) == nil {
+		t.Error("ada gets no task after she was resumed")
 	}
 }
 

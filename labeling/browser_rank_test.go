@@ -304,3 +304,25 @@ func testNine(t *testing.T, browser context.Context) {
 	p.wait(`document.querySelector("#state.done:not([hidden])")`)
 	w.holds(p, byText(texts, map[string]int{"I": 1, "H": 2, "G": 3, "F": 4, "E": 5, "C": 6, "D": 6, "B": 7, "A": 8}))
 }
+
+// Letters as keys can be switched off; numbers on a card, arrows and Enter go on working.
+func testLettersOff(t *testing.T, browser context.Context) {
+	w := newWorld(t, reviews[:1])
+	p := openTab(t, browser, w.URL, 1280, 800)
+	p.signIn("ada", password)
+	texts := p.texts()
+	p.keys("?")
+	p.wait(`document.querySelector("#help").open`)
+	p.click("#letters")
+	p.click("#help-close")
+	p.do(chromedp.Reload())
+	p.wait(`document.activeElement.dataset?.slot === "A" && !document.querySelector("#keys").checkVisibility()`)
+	p.keys("1" + "vsl?c") // the focus is on B by now, and stays there
+	p.wait(`document.activeElement.dataset.slot === "B" && !document.querySelector("dialog[open]") && !document.querySelector("#task").classList.contains("side")`)
+	p.keys("2" + "1" + kb.ArrowDown)
+	p.stands("1: A C | 2: B | pool: D")
+	p.do(chromedp.Focus(chromedp.CSS(card("D"))))
+	p.keys("t" + kb.Enter)
+	p.wait(`document.querySelector("#state.done:not([hidden])")`)
+	w.holds(p, byText(texts, map[string]int{"A": 1, "C": 1, "D": 2, "B": 2}))
+}

@@ -163,10 +163,60 @@ func TestBrowserAxeLabel(t *testing.T) {
 			p.speak(lang)
 			p.open("/enter")
 			p.wait(`document.querySelector("#error").textContent !== ""`)
+			p.accessible("no one-time link")
+			p.open("/?") // a change of the fragment alone loads nothing
+			p.open("/enter#abc")
+			p.wait(`document.querySelector("#enter:enabled")`)
 			p.accessible("one-time link")
 			p.do(chromedp.EmulateViewport(1440, 900))
 			p.signIn("ada", password)
 			p.labelStates(w, p.accessible)
 		})
 	}
+}
+
+// Whatever gets the focus by Tab is in sight, not beneath the bar, has a ring around it, and the Tab key passes through the
+// whole page and out of it.
+func testFocusInSight(t *testing.T, browser context.Context) {
+	w := newRichWorld(t)
+	p := openTab(t, browser, w.URL, 1000, 640)
+	p.signIn("ada", password)
+	p.wait(`document.querySelector("#guide").contains(document.activeElement)`) // new guidelines lie over a narrow page
+	p.keys(kb.Escape)
+	p.wait(`!document.querySelector("#guide").checkVisibility() && document.activeElement.id === "guide-button"`)
+	walk := func(step string) {
+		t.Helper()
+		evaluate[any](p, `void document.querySelector(".skip").focus()`)
+		for n := range 120 {
+			p.keys("\t")
+			fault := evaluate[string](p, `(() => {
+				const node = document.activeElement, bar = document.querySelector(".bar").getBoundingClientRect();
+				if (node === document.body) return "end";
+				const shown = node.matches(".segment input") ? node.parentElement : node, box = shown.getBoundingClientRect();
+				const name = node.id || node.value || node.getAttribute("aria-label") || node.textContent.trim().slice(0, 20);
+				if (!node.closest(".bar") && !node.matches(".card") && (box.top < -1 || box.bottom > bar.top + 1)) return name + " at " + Math.round(box.top) + " to " + Math.round(box.bottom) + ", the bar at " + Math.round(bar.top);
+				if (node.matches(".card") && box.top > bar.top - 40) return "the card " + name + " is beneath the bar";
+				if (getComputedStyle(shown).outlineStyle === "none") return name + " has no ring";
+				return "";
+			})()`)
+			if fault == "end" && n < 25 {
+				t.Errorf("%s: the Tab key passes only %d controls", step, n)
+			}
+			if fault == "end" {
+				return
+			}
+			if fault != "" {
+				t.Errorf("%s: %s", step, fault)
+			}
+		}
+		t.Errorf("%s: the Tab key does not come to an end", step)
+	}
+	walk("rating")
+	p.rateAll()
+	p.readAll()
+	p.keys("a" + kb.Enter)
+	p.wait(`document.querySelector("#task").dataset.step === "rank"`)
+	walk("ranking")
+	p.keys("v")
+	walk("the other layout")
 }

@@ -109,6 +109,10 @@ func (s *Server) importFile(ctx context.Context, in *importIn) (*body[importedJS
 		name = "file"
 	}
 	out, err := how(ctx, s.store, exchange.Importing{Project: p, Read: dataset.Options{Format: in.Format, SkipBad: in.SkipBad}, Path: path, Name: name, Again: in.Again, Kind: in.Kind})
+	var stopped *exchange.Interrupted
+	if errors.As(err, &stopped) {
+		s.log.Error("import", "error", err)
+	}
 	if err != nil {
 		return nil, err
 	}

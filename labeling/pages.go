@@ -94,7 +94,13 @@ func (s *Server) pages(g *gin.Engine) {
 			return
 		}
 		c.Header("Cache-Control", "public, max-age=31536000, immutable")
-		c.Data(http.StatusOK, a.mediaType, a.content)
+		c.Header("Vary", "Accept-Encoding")
+		content := a.content
+		if len(a.gzipped) < len(a.content) && strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
+			c.Header("Content-Encoding", "gzip")
+			content = a.gzipped
+		}
+		c.Data(http.StatusOK, a.mediaType, content)
 	})
 }
 

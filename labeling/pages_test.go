@@ -1,8 +1,10 @@
 package labeling_test
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -186,8 +188,18 @@ func TestStaticFilesAreImmutable(t *testing.T) {
 		}
 		found[filepath.Base(m[1])] = true
 	}
-	if want := []string{"base.css", "en.js", "icon.svg", "signin.css", "signin.js", "top.js"}; !slices.Equal(slices.Sorted(maps.Keys(found)), want) {
+	if want := []string{"api.js", "base.css", "en.js", "i18n.js", "icon.svg", "signin.css", "signin.js", "top.js"}; !slices.Equal(slices.Sorted(maps.Keys(found)), want) {
 		t.Errorf("the sign-in page loads %v, want %v", slices.Sorted(maps.Keys(found)), want)
+	}
+	label := regexp.MustCompile(`/static/[0-9a-f]{16}/`).FindString(v.page("/")) + "label.js"
+	_, _, plain := v.call("GET", label, "", "Accept-Encoding", "identity")
+	status, header, zipped := v.call("GET", label, "", "Accept-Encoding", "gzip")
+	r, err := gzip.NewReader(strings.NewReader(zipped))
+	if err != nil {
+		t.Fatalf("%d, %v: %v", status, header, err)
+	}
+	if unzipped, err := io.ReadAll(r); err != nil || string(unzipped) != plain || len(zipped) > len(plain)/2 || header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("compressed, label.js has %d of %d bytes: %v, %v", len(zipped), len(plain), header, err)
 	}
 	v.want("GET", "/static/label.js", "", 404, "")
 	v.want("GET", "/static/0000000000000000/label.js", "", 404, "")

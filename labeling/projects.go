@@ -3,6 +3,7 @@ package labeling
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -230,11 +231,14 @@ func (s *Server) resume(ctx context.Context, in *resumeIn) (*struct{}, error) {
 func dataRefusal(err error) (r refusal, ok bool) {
 	var invalid *storage.Invalid
 	var file *exchange.BadFile
+	var stopped *exchange.Interrupted
 	switch {
 	case errors.As(err, &invalid):
 		return refusal{http.StatusUnprocessableEntity, "value", err.Error(), invalid.Field}, true
 	case errors.As(err, &file):
 		return refusal{http.StatusUnprocessableEntity, "file", shortened(err.Error(), 400), ""}, true
+	case errors.As(err, &stopped):
+		return refusal{http.StatusServiceUnavailable, "interrupted", fmt.Sprintf("%d of %d records are in the database. Send the file once more, and the import goes on from there.", stopped.Kept, stopped.Records), ""}, true
 	case errors.Is(err, storage.ErrImported):
 		return refusal{http.StatusConflict, "imported", "These rankings were imported before.", ""}, true
 	case errors.Is(err, storage.ErrRanked):

@@ -135,9 +135,6 @@ func TestEveryBodyIsChecked(t *testing.T) {
 	w := newWorld(t, reviews[:1])
 	v, token := w.visitor(t), w.tokens(t)[storage.RoleAdmin]
 	for _, o := range described().operations {
-		if o.body == nil {
-			continue
-		}
 		path, body := o.request("1", "x", true)
 		try := func(what, body string, contains string, statuses ...int) {
 			t.Helper()
@@ -146,6 +143,14 @@ func TestEveryBodyIsChecked(t *testing.T) {
 			if !slices.Contains(statuses, status) || !strings.Contains(message+" "+field, contains) {
 				t.Errorf("%s with %s: %d %.300s, want %v with %q", o, what, status, text, statuses, contains)
 			}
+		}
+		if o.media != "" && o.body == nil { // a file
+			try("nothing", "", "", 400, 422)
+			try("bytes", "\xff\xfe\x00\n", "", 400, 422)
+			try("too much", strings.Repeat("x", 64<<20+1), "too large", 413)
+		}
+		if o.body == nil {
+			continue
 		}
 		for what, bad := range map[string]string{"nothing": "", "a cut body": body[:len(body)-1], "a list": "[]", "a text": `"x"`, "null": "null", "two objects": body + body, "bytes": "\xff\xfe\x00"} {
 			try(what, bad, "", 400, 422)
@@ -179,6 +184,20 @@ func TestEveryBodyIsChecked(t *testing.T) {
 				try("an object as "+key, with(key, map[string]any{"x": 1}), key, 422)
 			}
 		}
+	}
+}
+
+// No object in the description, however deep, has fields that are not described.
+func TestEveryObjectIsClosed(t *testing.T) {
+	schemas := described().doc["components"].(map[string]any)["schemas"].(map[string]any)
+	for name, s := range schemas {
+		s := s.(map[string]any)
+		if s["properties"] != nil && s["additionalProperties"] != false {
+			t.Errorf("%s takes fields that are not described", name)
+		}
+	}
+	if len(schemas) < 20 {
+		t.Errorf("%d schemas", len(schemas))
 	}
 }
 

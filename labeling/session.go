@@ -19,7 +19,7 @@ import (
 // sessionStore is what signing in needs of a database.
 type sessionStore interface {
 	LabelerByName(ctx context.Context, name string) (storage.Labeler, error)
-	CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error
+	CreateSession(ctx context.Context, tokenHash []byte, l storage.Labeler, expires time.Time) error
 	SessionLabeler(ctx context.Context, tokenHash []byte) (storage.Labeler, error)
 	DeleteSession(ctx context.Context, tokenHash []byte) error
 	RedeemLink(ctx context.Context, tokenHash, sessionHash []byte, expires time.Time) (storage.Labeler, error)
@@ -80,14 +80,17 @@ func (s *Server) signIn(ctx context.Context, in *signInIn) (*cookied, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok || l.Disabled {
+	token := rand.Text()
+	if ok {
+		err = s.store.CreateSession(ctx, tokenHash(token), l, time.Now().Add(s.sessionLife()))
+	}
+	if !ok || errors.Is(err, storage.ErrNotFound) {
 		return nil, refusal{http.StatusUnauthorized, "credentials", "Name or password is wrong.", ""}
 	}
-	right()
-	token := rand.Text()
-	if err := s.store.CreateSession(ctx, tokenHash(token), l.ID, time.Now().Add(s.sessionLife())); err != nil {
+	if err != nil {
 		return nil, err
 	}
+	right()
 	return s.begun(ctx, l, token)
 }
 

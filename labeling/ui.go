@@ -1,6 +1,8 @@
 package labeling
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -8,8 +10,10 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"mime"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -34,13 +38,15 @@ type userInterface struct {
 
 type asset struct {
 	content   []byte
+	gzipped   []byte
 	mediaType string
+	imports   []string // of a module: all that it loads, itself not among them
 }
 
 // loadUI reads the embedded files once. What is wrong with them is a programmer's mistake, which the first test meets.
 var loadUI = sync.OnceValue(func() *userInterface {
 	u := &userInterface{assets: map[string]asset{}, strings: map[string]map[string]string{}, pages: map[string]map[string]*template.Template{}}
-	for _, load := range []func() error{u.loadStrings, u.loadAssets, u.loadPages} {
+	for _, load := range []func() error{u.loadStrings, u.loadAssets, u.prepareAssets, u.loadPages} {
 		if err := load(); err != nil {
 			panic(fmt.Sprintf("labeling: user interface: %v", err))
 		}
@@ -64,7 +70,7 @@ func (u *userInterface) loadStrings() error {
 		if err != nil {
 			return err
 		}
-		u.assets["strings/"+lang+".js"] = asset{slices.Concat([]byte("export default "), compact, []byte(";\n")), "text/javascript; charset=utf-8"}
+		u.assets["strings/"+lang+".js"] = asset{content: slices.Concat([]byte("export default "), compact, []byte(";\n")), mediaType: mediaType(".js")}
 	}
 	return nil
 }
@@ -81,7 +87,7 @@ func (u *userInterface) loadAssets() error {
 		if err != nil {
 			return err
 		}
-		u.assets[e.Name()] = asset{content, mediaType(e.Name())}
+		u.assets[e.Name()] = asset{content: content, mediaType: mediaType(e.Name())}
 	}
 	names := make([]string, 0, len(u.assets))
 	for name := range u.assets {
@@ -93,6 +99,40 @@ func (u *userInterface) loadAssets() error {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(u.assets[name].content), u.assets[name].content)
 	}
 	u.static = "/static/" + hex.EncodeToString(h.Sum(nil)[:8])
+	return nil
+}
+
+var importing = regexp.MustCompile(`(?m)^import .*"\./([a-z0-9-]+\.js)";$`)
+
+// prepareAssets compresses every asset and finds what each module loads, so that a page asks for all of it at once.
+func (u *userInterface) prepareAssets() error {
+	for name, a := range u.assets {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := w.Write(a.content); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		a.gzipped = b.Bytes()
+		found := map[string]bool{name: true}
+		for queue := []string{name}; len(queue) > 0; queue = queue[1:] {
+			for _, m := range importing.FindAllSubmatch(u.assets[queue[0]].content, -1) {
+				module := string(m[1])
+				if _, ok := u.assets[module]; !ok {
+					return fmt.Errorf("%s imports %s, which is not there", queue[0], module)
+				}
+				if !found[module] {
+					found[module] = true
+					queue = append(queue, module)
+				}
+			}
+		}
+		delete(found, name)
+		a.imports = slices.Sorted(maps.Keys(found))
+		u.assets[name] = a
+	}
 	return nil
 }
 
@@ -118,7 +158,8 @@ func (u *userInterface) loadPages() error {
 	for _, lang := range languages {
 		u.pages[lang] = map[string]*template.Template{}
 		functions := template.FuncMap{
-			"t": func(key string, pairs ...any) (string, error) { return u.text(lang, key, pairs...) },
+			"t":       func(key string, pairs ...any) (string, error) { return u.text(lang, key, pairs...) },
+			"imports": func(name string) []string { return u.assets[name].imports },
 			"has": func(name string) bool {
 				_, ok := u.assets[name]
 				return ok

@@ -109,10 +109,17 @@ func TestForget(t *testing.T) {
 	if err := db.AddTasks(ctx, tasks(4, 3, 1)); err != nil {
 		t.Fatal(err)
 	}
+	var last Assignment
 	for i := range 3 {
 		a, err := db.Lease(ctx, zoe.ID, time.Minute, backwards)
 		if err != nil {
 			t.Fatal(err)
+		}
+		last = a
+		for version, text := range []string{strings.Repeat(wrote+" ", 2000), wrote, strings.Repeat(wrote+" ", 500), "{}"} { // what is written over does not stay either
+			if _, err := db.SaveDraft(ctx, zoe.ID, a.PublicID, version, json.RawMessage(`{"comment":"`+text+`"}`)); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if i < 2 {
 			if _, err := db.Submit(ctx, Submission{LabelerID: zoe.ID, PublicID: a.PublicID, Ranks: []int{1, 2, 2}, Comment: wrote, ActiveMS: 7}); err != nil {
@@ -123,12 +130,12 @@ func TestForget(t *testing.T) {
 	later := time.Now().Add(time.Hour)
 	as := WithActor(ctx, zoe.ID)
 	_, token := db.CreateToken(as, zoe.ID, wrote, []byte("token-of-zoe"), later)
-	for _, err := range []error{db.CreateSession(ctx, []byte("session-of-zoe"), zoe.ID, later), db.CreateLink(as, zoe.ID, []byte("link-of-zoe"), later), token} {
+	for _, err := range []error{db.CreateSession(ctx, []byte("session-of-zoe"), zoe, later), db.CreateLink(as, zoe.ID, []byte("link-of-zoe"), later), token} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	run(t, db, `INSERT INTO drafts (assignment_id, version, body, updated_at) SELECT id, 1, json_object('comment', ?2), 0 FROM assignments WHERE labeler_id = ?1 AND done = 0;`, zoe.ID, wrote)
+	run(t, db, `UPDATE drafts SET body = json_object('comment', ?2) WHERE assignment_id IN (SELECT id FROM assignments WHERE labeler_id = ?1)`, zoe.ID, wrote)
 	run(t, db, `INSERT INTO skips (task_id, labeler_id, created_at, reason, comment) SELECT task_id, labeler_id, 0, 'other', ?2 FROM assignments WHERE labeler_id = ?1 LIMIT 1`, zoe.ID, wrote)
 	run(t, db, `INSERT INTO decisions (task_id, reviewer_id, created_at, note) VALUES (1, ?1, 0, ?2)`, zoe.ID, wrote)
 	imported := `Zöe "Zz" Quixley imported`
@@ -179,6 +186,21 @@ func TestForget(t *testing.T) {
 	if len(after) != 3 || !reflect.DeepEqual(after, before) {
 		t.Errorf("rankings were\n%+v\nand are\n%+v", before, after)
 	}
+	for name, late := range map[string]func() error{ // requests that were on their way
+		"draft": func() error { _, err := db.SaveDraft(ctx, zoe.ID, last.PublicID, 0, json.RawMessage(`{}`)); return err },
+		"ranking": func() error {
+			_, err := db.Submit(ctx, Submission{LabelerID: zoe.ID, PublicID: last.PublicID, Ranks: []int{1, 2, 2}, Key: "late"})
+			return err
+		},
+		"skip": func() error {
+			_, err := db.Skip(ctx, Skip{LabelerID: zoe.ID, PublicID: last.PublicID, Reason: "other", Comment: wrote, Key: "late"})
+			return err
+		},
+	} {
+		if err := late(); err == nil || !strings.Contains(err.Error(), "has been forgotten") {
+			t.Errorf("a late %s: %v", name, err)
+		}
+	}
 	if again, err := db.Forget(ctx, zoe.ID); err != nil || again != pseudonym {
 		t.Errorf("forgotten twice: %q, %v", again, err)
 	}
@@ -188,6 +210,44 @@ func TestForget(t *testing.T) {
 	}
 	if err := db.checkForeignKeys(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+// What each column of text holds decides what forgetting somebody does with it. A new one must be decided on too.
+func TestEveryTextIsForgottenOrKept(t *testing.T) {
+	db := openTest(t)
+	const deleted, words, kept = "of a person, deleted or replaced", "one of few words, or made by the program", "of a project or a file, kept"
+	known := map[string]string{
+		"api_tokens.name": deleted, "api_tokens.token_hash": deleted, "sessions.token_hash": deleted, "sign_in_links.token_hash": deleted,
+		"labelers.name": deleted, "labelers.password_hash": deleted, "labelers.pseudonym": deleted, "audit.actor": deleted, "audit.detail": deleted, "audit.object": deleted,
+		"decisions.note": deleted, "drafts.body": deleted, "ranking_items.note": deleted, "rankings.comment": deleted, "rankings.meta": deleted, "skips.comment": deleted,
+
+		"assignments.public_id": words, "assignments.shown": words, "audit.action": words, "frontiers.kind": words, "imports.digest": words, "imports.what": words,
+		"labelers.role": words, "pauses.reason": words, "ranking_items.ratings": words, "rankings.flags": words, "rankings.idempotency_key": words, "skips.idempotency_key": words,
+		"skips.reason": words, "stocks.kind": words, "tallies.kind": words, "tasks.digest": words, "tasks.kind": words,
+
+		"completions.external_id": kept, "completions.messages": kept, "completions.model": kept, "completions.sampling": kept, "completions.text": kept, "completions.tokens": kept,
+		"guidelines.text": kept, "imports.name": kept, "projects.description": kept, "projects.name": kept, "projects.questions": kept, "prompts.messages": kept, "prompts.system": kept,
+		"prompts.text": kept, "prompts.tokens": kept, "rankings.group_id": kept, "rankings.guideline": kept, "task_references.note": kept,
+	}
+	rows, err := db.r.Query(`SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+		WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%' AND c.type NOT IN ('INTEGER', 'REAL', 'TIMESTAMP') ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if known[name] == "" {
+			t.Errorf("%s: does it hold what a person wrote? Then storage.Forget deletes it; either way this test lists it", name)
+		}
+		delete(known, name)
+	}
+	for name := range known {
+		t.Errorf("%s does not exist", name)
 	}
 }
 
@@ -233,7 +293,11 @@ func TestWaysIn(t *testing.T) {
 	yes, no, reviewer, hash := true, false, RoleReviewer, "$new"
 	begin := func() {
 		t.Helper()
-		for _, err := range []error{db.CreateSession(ctx, []byte("s"), id, now.Add(time.Hour)), db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour))} {
+		ann, err := db.LabelerByName(ctx, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, err := range []error{db.CreateSession(ctx, []byte("s"), ann, now.Add(time.Hour)), db.CreateLink(ctx, id, []byte("l"), now.Add(time.Hour))} {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -270,6 +334,26 @@ func TestWaysIn(t *testing.T) {
 			t.Errorf("%s: the link still leads in: %v", name, err)
 		}
 		run(t, db, `UPDATE labelers SET disabled = 0, role = 'labeler'; DELETE FROM sessions; DELETE FROM sign_in_links`)
+	}
+
+	// who signs in while their password changes, or they are let in no longer, does not get in
+	ann, err := db.LabelerByName(ctx, "ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, stale := range map[string]Labeler{"an old password": {ID: ann.ID, PasswordHash: "$old"}, "nobody": {ID: 99, PasswordHash: ann.PasswordHash}} {
+		if err := db.CreateSession(ctx, []byte("x"), stale, now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("a session by %s: %v", name, err)
+		}
+	}
+	if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &yes}); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.CreateSession(ctx, []byte("x"), ann, now.Add(time.Hour)); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a session of somebody disabled: %v", err)
+	}
+	if _, err := db.ChangePerson(ctx, id, PersonChange{Disabled: &no}); err != nil {
+		t.Fatal(err)
 	}
 
 	begin()

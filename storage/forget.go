@@ -43,6 +43,8 @@ func (db *DB) Forget(ctx context.Context, id int64) (pseudonym string, err error
 	if err != nil {
 		return "", err
 	}
+	db.writing.Lock() // which a checkpoint that empties the log needs
+	defer db.writing.Unlock()
 	var busy, frames, moved int
 	return pseudonym, db.w.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &frames, &moved)
 }

@@ -103,9 +103,20 @@ func (db *DB) LabelerByName(ctx context.Context, name string) (Labeler, error) {
 	return labeler(db.r.QueryRowContext(ctx, labelerQuery+` WHERE name = ?`, name), name)
 }
 
-// CreateSession lets the holder of the token with this hash act as a labeler until expires.
-func (db *DB) CreateSession(ctx context.Context, tokenHash []byte, labelerID int64, expires time.Time) error {
-	return db.write(ctx, func(tx *sql.Tx) error { return db.createSession(ctx, tx, tokenHash, labelerID, expires) })
+// CreateSession lets the holder of the token with this hash act as a labeler until expires. It returns ErrNotFound if the
+// labeler has been disabled, or has another password, since they were read: what they signed in with is worth nothing.
+func (db *DB) CreateSession(ctx context.Context, tokenHash []byte, l Labeler, expires time.Time) error {
+	return db.write(ctx, func(tx *sql.Tx) error {
+		var same bool
+		err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM labelers WHERE id = ? AND password_hash = ? AND disabled = 0)`, l.ID, l.PasswordHash).Scan(&same)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return fmt.Errorf("labeler %d: %w", l.ID, ErrNotFound)
+		}
+		return db.createSession(ctx, tx, tokenHash, l.ID, expires)
+	})
 }
 
 func (db *DB) createSession(ctx context.Context, tx *sql.Tx, tokenHash []byte, labelerID int64, expires time.Time) error {

@@ -110,7 +110,7 @@ func open(path string) (*DB, error) {
 	}
 	r.SetMaxOpenConns(readers)
 	r.SetMaxIdleConns(readers)
-	g, err := sql.Open("sqlite3", dsn("&_cache_size=-65536")) // KiB: it is the one that all labelers share
+	g, err := sql.Open("sqlite3", dsn("&_cache_size=-65536&_secure_delete=on")) // KiB: it is the one that all labelers share
 	if err != nil {
 		return nil, errors.Join(err, w.Close(), r.Close())
 	}

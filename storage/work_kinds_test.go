@@ -360,3 +360,27 @@ func TestSearchIsTheNaiveOne(t *testing.T) {
 		checkCounters(t, s.DB)
 	}
 }
+
+// A change of an answer opens its task for a moment; that sends nobody back who has done the task.
+func TestChangesLeaveFrontiers(t *testing.T) {
+	s := newShift(t, 2, tasks(30, 2, 1))
+	s.exec(`UPDATE tasks SET overlap = 3 WHERE id > 1`)
+	s.exec(`UPDATE tasks SET overlap = 2 WHERE id = 1`)
+	early := s.next(1)
+	s.submit(1, early, 1, 2)
+	for range 20 {
+		s.submit(0, s.next(0), 1, 2)
+	}
+	s.next(0)
+	const frontier = `SELECT task_id FROM frontiers WHERE kind = 'normal' AND labeler_id = ?`
+	if got := s.number(frontier, s.ids[0]); got != 20 {
+		t.Fatalf("after 20 tasks the frontier is at %d", got)
+	}
+	if _, err := s.Submit(s.ctx, Submission{LabelerID: s.ids[1], PublicID: early.PublicID, Ranks: []int{2, 1}, Revision: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.number(frontier, s.ids[0]); got != 20 {
+		t.Errorf("after another's change the frontier is at %d", got)
+	}
+	checkCounters(t, s.DB)
+}

@@ -113,11 +113,15 @@ type task struct {
 	Completions []struct{ Slot string }
 }
 
+func (l *labeler) signIn(ctx context.Context) error {
+	if err := l.call(ctx, "/session", map[string]string{"name": l.name, "password": password}, new(any)); err != nil {
+		return fmt.Errorf("%s: sign in: %w", l.name, err)
+	}
+	return nil
+}
+
 // work ranks until nothing is left for the labeler.
 func (l *labeler) work(ctx context.Context) error {
-	if err := l.call(ctx, "/session", map[string]string{"name": l.name, "password": password}, new(any)); err != nil {
-		return fmt.Errorf("sign in: %w", err)
-	}
 	idle := time.Time{}
 	for {
 		select {

@@ -45,12 +45,20 @@ func run(ctx context.Context, p plan) (result, error) {
 		return r, err
 	}
 	l := &load{p: p, server: server, ended: make(chan struct{}), acks: map[string]int{}}
+	var labelers []*labeler
+	for n := range p.labelers { // hashing passwords is slow on purpose, and no part of the load
+		x := newLabeler(l, n)
+		if err := x.signIn(ctx); err != nil {
+			return r, err
+		}
+		labelers = append(labelers, x)
+	}
 	began = time.Now()
 	var all, watch sync.WaitGroup
-	for n := range p.labelers {
+	for _, x := range labelers {
 		all.Go(func() {
-			if err := newLabeler(l, n).work(ctx); err != nil {
-				l.fail("%s: %v", labelerName(n), err)
+			if err := x.work(ctx); err != nil {
+				l.fail("%s: %v", x.name, err)
 			}
 		})
 	}

@@ -22,10 +22,11 @@ import (
 
 func (a *app) rewardCommand() *cobra.Command {
 	var data []string
-	var db, model, out string
+	var db, project, model, out string
 	var resume bool
 	cmd := &cobra.Command{Use: "reward --model DIR (--db FILE | --data FILE…) --out RUN", Short: "Train a reward model on the rankings", Args: cobra.NoArgs}
 	cmd.Flags().StringVar(&db, "db", "", "labeling database with the rankings")
+	cmd.Flags().StringVar(&project, "project", "", "project of the database; all by default")
 	cmd.Flags().StringSliceVar(&data, "data", nil, "files of rankings instead, in any format that data formats lists")
 	cmd.Flags().StringVar(&model, "model", "", "model directory to start from, usually the SFT model")
 	cmd.Flags().StringVar(&out, "out", "", "run directory; the model is written to RUN/model")
@@ -44,7 +45,7 @@ func (a *app) rewardCommand() *cobra.Command {
 		if (db == "") == (len(data) == 0) {
 			return errors.New("rankings come from --db or from --data: name one of them")
 		}
-		rankings, err := a.readRankings(cmd.Context(), db, how, data)
+		rankings, err := a.readRankings(cmd.Context(), db, project, how, data)
 		if err != nil {
 			return err
 		}
@@ -58,8 +59,12 @@ func (a *app) rewardCommand() *cobra.Command {
 	return required(cmd, "model", "out")
 }
 
-// readRankings reads the rankings of a database or of files.
-func (a *app) readRankings(ctx context.Context, path string, how *dataset.Options, files []string) (out []dataset.Ranking, err error) {
+// learntKinds are the kinds of tasks whose rankings a reward model learns from: answers to honeypots say who reads and not
+// what is good, and a task that comes once more says what its labeler has said.
+var learntKinds = []string{storage.KindNormal, storage.KindCalibration, storage.KindGold}
+
+// readRankings reads the rankings of a database, of one project or all, or of files.
+func (a *app) readRankings(ctx context.Context, path, project string, how *dataset.Options, files []string) (out []dataset.Ranking, err error) {
 	if path == "" {
 		return a.preferences(ctx, how, files)
 	}
@@ -68,7 +73,15 @@ func (a *app) readRankings(ctx context.Context, path string, how *dataset.Option
 		return nil, err
 	}
 	defer db.Close()
-	err = db.Rankings(ctx, storage.Filter{}, func(r storage.Ranking) error { out = append(out, exchange.Exchanged(r, false)); return nil })
+	f := storage.Filter{Kinds: learntKinds}
+	if project != "" {
+		p, err := db.ProjectByName(ctx, project)
+		if err != nil {
+			return nil, err
+		}
+		f.Project = p.ID
+	}
+	err = db.Rankings(ctx, f, func(r storage.Ranking) error { out = append(out, exchange.Exchanged(r, false)); return nil })
 	return out, err
 }
 

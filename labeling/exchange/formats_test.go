@@ -138,7 +138,7 @@ func TestImportGoesOn(t *testing.T) {
 		fmt.Fprintf(&b, `{"prompt":"p%d","completions":[{"text":"a"},{"text":"b"}],"ranks":[1,2],"labeler":"w%d"}`+"\n", i/2, i%2)
 	}
 	in := exchange.Importing{Project: project(t, db), Path: write(t, "x.jsonl", b.String())}
-	_, err := exchange.Rankings(ctx, &failing{db, 2}, in)
+	_, err := exchange.Rankings(ctx, &failing{db, 4}, in)
 	var stopped *exchange.Interrupted
 	if !errors.As(err, &stopped) || stopped.Kept != 100 || stopped.Records != 170 || !errors.Is(err, errDisk) {
 		t.Fatalf("%v", err)

@@ -72,7 +72,7 @@ func (e *Interrupted) Error() string {
 func (e *Interrupted) Unwrap() error { return e.Err }
 
 // batch is how many records come in at once; labelers wait for no more than that.
-const batch = 50
+const batch = 25
 
 const maxReasons = 5
 

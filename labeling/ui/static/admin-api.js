@@ -22,7 +22,7 @@ export const changeTask = (id, change) => call("PATCH", `/admin/tasks/${id}`, ch
 export const calibrate = (id, share, seed) => call("POST", `/admin/projects/${id}/calibrate`, { share, seed });
 export const resume = (id, person) => call("POST", `/admin/projects/${id}/people/${person}/resume`, {});
 export const flags = (id, after) => call("GET", `/admin/projects/${id}/flags${query({ after })}`);
-export const figures = (id) => call("GET", `/admin/projects/${id}/figures`);
+export const figures = (id) => patiently(`/admin/projects/${id}/figures`);
 export const overview = (id) => call("GET", `/admin/overview${query({ project: id })}`);
 export const formats = () => call("GET", "/admin/formats");
 export const exportAddress = (id, values) => `/api/admin/projects/${id}/export${query(values)}`;
@@ -39,16 +39,16 @@ export const revokeToken = (id) => call("DELETE", `/admin/tokens/${id}`);
 export const audit = (before, limit) => call("GET", `/admin/audit${query({ before, limit })}`);
 
 export const reviewProjects = () => call("GET", "/review/projects");
-export const disputes = (id) => call("GET", `/review/projects/${id}`);
+export const disputes = (id) => patiently(`/review/projects/${id}`);
 export const dispute = (id) => call("GET", `/review/tasks/${id}`);
 export const decide = (id, decision) => call("POST", `/review/tasks/${id}/decision`, decision);
 
-/** Sends a file as it is, however long that takes. */
-export async function importFile(id, values, file) {
+/** Asks for what may take long: no answer is given up. */
+async function patiently(path, options = {}) {
   let response;
   let value;
   try {
-    response = await fetch(`/api/admin/projects/${id}/import${query(values)}`, { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream", Accept: "application/json" }, credentials: "same-origin" });
+    response = await fetch(`/api${path}`, { ...options, headers: { Accept: "application/json", ...options.headers }, credentials: "same-origin", cache: "no-store" });
     value = await response.json();
   } catch {
     throw new ApiError(0, "unreachable", t("error.unreachable"), "");
@@ -56,6 +56,9 @@ export async function importFile(id, values, file) {
   if (!response.ok) throw new ApiError(response.status, value?.error?.code ?? "", value?.error?.message ?? t("error.status", { status: response.status }), value?.error?.field ?? "");
   return value;
 }
+
+/** Sends a file as it is. */
+export const importFile = (id, values, file) => patiently(`/admin/projects/${id}/import${query(values)}`, { method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" } });
 
 /** Listens to a project's overview; state hears whether the line is up. A session that has ended closes it for good. */
 export function listen(id, seen, state, closed) {

@@ -12,8 +12,9 @@ const arrows = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 };
 export class Board {
   /**
    * @param {{changed: () => void, enter: () => void, digit: (slot: string, n: number) => boolean, read: (slot: string) => boolean,
-   *   ranking: () => boolean}} page  enter submits or goes on; digit may take a number for itself; read says whether a
-   *   completion has been read through; ranking whether the ranking is what is asked for at the moment
+   *   ranking: () => boolean, letters: () => boolean}} page  enter submits or goes on; digit may take a number for itself; read says whether a
+   *   completion has been read through; ranking whether the ranking is what is asked for at the moment; letters whether
+   *   letters are keys wherever the focus is
    */
   constructor(page) {
     this.page = page;
@@ -190,8 +191,9 @@ export class Board {
       this.page.enter();
       return true;
     }
-    if (key === "Z") return this.undo(), true;
-    if (this.cards.has(key)) return this.#focus(key), true;
+    if (!slot && !this.page.letters()) return false;
+    if (key === "Z" && this.page.letters()) return this.undo(), true;
+    if (this.cards.has(key) && this.page.letters()) return this.#focus(key), true;
     if (!/^[0-9T]$|^Backspace$|^Delete$/.test(key)) return false;
     if (!slot) announce(t("label.choosefirst"));
     else if (/\d/.test(key) && this.page.digit(slot, Number(key))) return true;

@@ -57,15 +57,20 @@ async function load(project, version) {
 
 let current = { project: "", version: 0 };
 
-/** Shows the way to the guidelines that hold for a task, and opens those not seen before. */
+/** Shows the way to the guidelines that hold for a task, opens those not seen before, and reports whether they took the focus. */
 export function followGuide(task) {
   current = { project: task.project, version: task.guideline_version };
   button.hidden = current.version === 0;
-  if (current.version === 0) return close();
+  if (current.version === 0) {
+    close();
+    return false;
+  }
   const seen = recall(seenKey(task.project)) === String(current.version);
   document.getElementById("guide-new").hidden = seen;
   if (!seen || !panel.hidden) open();
-  if (!seen && getComputedStyle(panel).position === "fixed") panel.focus(); // it lies over the task
+  const over = !seen && getComputedStyle(panel).position === "fixed"; // it lies over the task
+  if (over) panel.focus();
+  return over;
 }
 
 function open() {

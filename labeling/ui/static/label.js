@@ -42,7 +42,7 @@ const view = new View((what) => {
   board.arrange(view.side);
   opened.look();
 });
-const board = new Board({ changed, enter: proceed, digit: (slot, n) => step === "rate" && form.rate(slot, n), read: (slot) => opened.has(slot), ranking: () => step === "rank" });
+const board = new Board({ changed, enter: proceed, digit: (slot, n) => step === "rate" && form.rate(slot, n), read: (slot) => opened.has(slot), ranking: () => step === "rank", letters: () => view.letters });
 const work = new Work(user, { standing: showStanding, sent, waiting, refused, expired: () => location.assign(signInAddress("expired")), ended: sessionEnded });
 const tabs = new Tabs(user, { draft: foreignDraft, done: doneElsewhere, task: () => task?.id });
 let task = null;
@@ -104,8 +104,7 @@ async function open(newTask) {
   for (const [slot, card] of board.cards) card.read(opened.has(slot));
   scrollTo(0, 0);
   refresh();
-  followGuide(task);
-  board.focusFirst();
+  if (!followGuide(task)) board.focusFirst();
   announce(kept && !board.ranking.empty ? t("label.draftback") : t("label.newtask", { n: slots.length, prompt: task.prompt.text }));
   tabs.tell({ type: "here", task: task.id });
   work.prefetch();
@@ -344,7 +343,7 @@ function showAllDone() {
   const { done, today, paused } = work.standing;
   let [title, text] = done === 0 ? [t("label.none.title"), t("label.none.text")] : [t("label.done.title"), t("label.done.text", { n: done, today })];
   if (paused) [title, text] = [t("label.paused.title"), t("label.paused.text")];
-  showState(title, `${text} ${t("label.lookagain")}`, t("label.look"), next);
+  showState(title, t("label.sentences", { a: text, b: t("label.lookagain") }), t("label.look"), next);
   at("state").classList.toggle("done", done > 0 && !paused);
   waitingForTasks = true;
   announce(`${title}. ${text}`);
@@ -352,8 +351,9 @@ function showAllDone() {
 
 function toggleHelp() {
   const help = at("help");
-  if (help.open) help.close();
-  else help.showModal();
+  if (help.open) return help.close();
+  help.showModal();
+  at("help-title").focus(); // its first control is far down
 }
 
 function skip() {
@@ -379,7 +379,7 @@ at("comment").addEventListener("input", keepDraft);
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, input:not([type=radio], [type=checkbox])")) return;
   if (document.querySelector("dialog[open], :popover-open") && !(event.key === "?" && at("help").open)) return;
-  const act = keys[event.key.toLowerCase()];
+  const act = view.letters && keys[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
   act();
@@ -395,6 +395,10 @@ addEventListener("pagehide", () => {
 });
 addEventListener("pageshow", (event) => event.persisted && location.reload()); // back from the sign-in page
 addEventListener("online", () => draft?.flush());
-setInterval(() => task && active.idle < abandoned && work.beat(), beat);
+setInterval(() => {
+  if (!task || active.idle > abandoned) return;
+  work.beat();
+  draft.flush();
+}, beat);
 setInterval(() => waitingForTasks && !busy && !document.hidden && next(), lookAgain);
 start();

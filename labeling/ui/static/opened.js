@@ -15,14 +15,14 @@ export class Opened {
   start(ends, before = []) {
     this.slots = new Set(before.filter((slot) => ends.has(slot)));
     this.ends = new Map([...ends].filter(([slot]) => !this.slots.has(slot)));
-    this.look();
+    requestAnimationFrame(() => this.look()); // the page is not laid out for the task yet
   }
 
   has(slot) {
     return this.slots.has(slot);
   }
 
-  /** Notes every text whose end is on the screen, above the bar. */
+  /** Notes every text whose end is on the screen, above the bar and beneath nothing else. */
   look() {
     if (document.hidden || this.ends.size === 0) return;
     const bar = document.getElementById("bar").getBoundingClientRect();
@@ -30,9 +30,17 @@ export class Opened {
     for (const [slot, end] of this.ends) {
       const box = end.getBoundingClientRect();
       if (!end.isConnected || end.offsetParent === null || box.bottom < 0 || box.bottom > bottom + 1 || box.right <= 0 || box.left >= innerWidth) continue;
+      if (covered(end, box)) continue;
       this.ends.delete(slot);
       this.slots.add(slot);
       this.changed(slot);
     }
   }
+}
+
+/** Whether something that is not the end's card lies over it, such as a panel. */
+function covered(end, box) {
+  const x = Math.min(Math.max(box.left + box.width / 2, 0), innerWidth - 1);
+  const y = Math.min(Math.max(box.bottom - 1, 0), innerHeight - 1);
+  return !end.closest(".card").contains(document.elementFromPoint(x, y));
 }

@@ -1,4 +1,4 @@
-// How the task is shown: side by side or stacked, rendered or raw. The choice is kept in this browser; without one, long
+// How the task is shown: side by side or stacked, rendered or raw; and whether letters are keys. The choice is kept in this browser; without one, long
 // responses stand side by side, where there is room, and short ones are stacked.
 
 const name = "rlhf.view";
@@ -8,10 +8,10 @@ const long = 280; // characters of a completion
 const at = (id) => document.getElementById(id);
 
 export class View {
-  #choice = { layout: "", raw: false };
+  #choice = { layout: "", raw: false, letters: true };
   #side = false;
 
-  /** @param {(what: "layout" | "raw") => void} changed */
+  /** @param {(what: "layout" | "raw" | "letters") => void} changed */
   constructor(changed) {
     this.changed = changed;
     try {
@@ -21,7 +21,13 @@ export class View {
     }
     for (const [id, layout] of [["view-side", "side"], ["view-stacked", "stacked"]]) at(id).addEventListener("click", () => this.#choose({ layout }, "layout"));
     at("view-raw").addEventListener("click", () => this.toggleRaw());
+    at("letters").addEventListener("change", () => this.#choose({ letters: at("letters").checked }, "letters"));
     this.#show();
+  }
+
+  /** Whether letters are keys wherever the focus is. WCAG 2.1.4 asks for a way to switch that off. */
+  get letters() {
+    return this.#choice.letters;
   }
 
   get side() {
@@ -65,5 +71,7 @@ export class View {
     at("view-side").setAttribute("aria-pressed", String(this.#side));
     at("view-stacked").setAttribute("aria-pressed", String(!this.#side));
     at("view-raw").setAttribute("aria-pressed", String(this.raw));
+    at("letters").checked = this.letters;
+    at("keys").hidden = !this.letters;
   }
 }
