@@ -95,7 +95,10 @@ func (s *process) start() error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.addr, s.command = strings.TrimSpace(line), command
+	if s.command == nil {
+		s.addr = strings.TrimSpace(line) // and stays that; labelers read it
+	}
+	s.command = command
 	return nil
 }
 
