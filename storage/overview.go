@@ -12,8 +12,8 @@ import (
 // counts of tasks; repeats, which are made on demand, are not wanted of anybody and so in none of the counts of rankings but today's.
 type ProjectStanding struct {
 	Tasks         int `json:"tasks"`        // to be ranked
-	DoneTasks     int `json:"done_tasks"`   // of them with as many rankings as wanted
-	Needed        int `json:"needed"`       // rankings wanted
+	DoneTasks     int `json:"done_tasks"`   // of them with as many rankings as wanted; those for everybody never are
+	Needed        int `json:"needed"`       // rankings wanted; of a task for everybody those that it has
 	Rankings      int `json:"rankings"`     // of them made
 	Extra         int `json:"extra"`        // rankings beyond what was wanted
 	Skips         int `json:"skips"`        // that hold
@@ -44,7 +44,7 @@ func (db *DB) ProjectStanding(ctx context.Context, project int64) (s ProjectStan
 		query string
 		into  []any
 	}{
-		{`SELECT count(*), coalesce(sum(done >= overlap), 0), coalesce(sum(overlap), 0), coalesce(sum(done), 0) FROM tasks
+		{`SELECT count(*), coalesce(sum(overlap > 0 AND done >= overlap), 0), coalesce(sum(iif(overlap = 0, done, overlap)), 0), coalesce(sum(done), 0) FROM tasks
 			WHERE (:project = 0 OR project_id = :project) AND kind NOT IN ('training', 'example', 'repeat') AND withdrawn = 0`,
 			[]any{&s.Tasks, &s.DoneTasks, &s.Needed, &s.Rankings}},
 		{`SELECT count(*) FROM rankings r CROSS JOIN tasks t ON t.id = r.task_id

@@ -287,13 +287,13 @@ type ProjectCounts struct {
 	Tasks     int // that are not withdrawn, without examples, training and repeats
 	DoneTasks int // of these, that have the rankings wanted
 	Rankings  int // of these, that count
-	Needed    int // rankings wanted of these; tasks for everybody count none
+	Needed    int // rankings wanted of these; of a task for everybody those that it has
 	Guideline int // newest version, 0 if there is none
 }
 
 // ProjectCounts counts a project's tasks and rankings.
 func (db *DB) ProjectCounts(ctx context.Context, id int64) (c ProjectCounts, err error) {
-	err = db.r.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(overlap > 0 AND done >= overlap), 0), coalesce(sum(done), 0), coalesce(sum(overlap), 0),
+	err = db.r.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(overlap > 0 AND done >= overlap), 0), coalesce(sum(done), 0), coalesce(sum(iif(overlap = 0, done, overlap)), 0),
 		(SELECT coalesce(max(version), 0) FROM guidelines WHERE project_id = ?1)
 		FROM tasks WHERE project_id = ?1 AND withdrawn = 0 AND kind IN `+ranked, id).Scan(&c.Tasks, &c.DoneTasks, &c.Rankings, &c.Needed, &c.Guideline)
 	return c, err
