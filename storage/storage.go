@@ -179,7 +179,7 @@ func (db *DB) checkForeignKeys(ctx context.Context) error {
 }
 
 // Close closes the database.
-func (db *DB) Close() error { return errors.Join(db.r.Close(), db.group.close(), db.w.Close()) }
+func (db *DB) Close() error { return errors.Join(db.reads.close(), db.group.close(), db.w.Close()) }
 
 // write runs f in one immediate transaction of its own. What labelers do all the time goes through change instead.
 func (db *DB) write(ctx context.Context, f func(tx *sql.Tx) error) error {

@@ -45,10 +45,14 @@ func newGroup(pool *sql.DB, writing *sync.Mutex) *group {
 	return &group{pool: pool, writing: writing, lead: make(chan struct{}, 1), statements: map[string]*sql.Stmt{}}
 }
 
+// close closes the statements too: SQLite keeps a connection with open ones, and the write-ahead log with it.
 func (g *group) close() error {
 	var err error
+	for _, s := range g.statements {
+		err = errors.Join(err, s.Close())
+	}
 	if g.conn != nil {
-		err = g.conn.Close()
+		err = errors.Join(err, g.conn.Close())
 	}
 	return errors.Join(err, g.pool.Close())
 }
@@ -210,6 +214,16 @@ func (g *group) QueryRowContext(ctx context.Context, query string, args ...any) 
 type reader struct {
 	db         *sql.DB
 	statements sync.Map // *sql.Stmt by text
+}
+
+// close closes the statements and then the connections.
+func (r *reader) close() error {
+	var err error
+	r.statements.Range(func(_, s any) bool {
+		err = errors.Join(err, s.(*sql.Stmt).Close())
+		return true
+	})
+	return errors.Join(err, r.db.Close())
 }
 
 func (r *reader) statement(ctx context.Context, query string) (*sql.Stmt, error) {
