@@ -43,7 +43,7 @@ func (a *app) labelServeCommand() *cobra.Command {
 				return errors.Join(err, l.Close())
 			}
 		}
-		a.say("labeling at %s (progress and agreement at /admin); Ctrl-C ends it", base)
+		a.say("labeling at %s (projects and figures at /admin); Ctrl-C ends it", base)
 		if link != "" {
 			a.say("%s signs in once, within %d hours, at %s", name, int(labeling.LinkLife.Hours()), link)
 		}
